@@ -1,0 +1,125 @@
+"""The one seam to the operating system: memory, wake-ups and clocks that processes share.
+
+Linux gives memfd and eventfd. Elsewhere an unlinked file and a non-blocking pipe do the same work
+slower; `portable=True` (or VOICED_PORTABLE_SEAM=1) picks these twins on Linux too, so that the
+tests run both. Not `multiprocessing.shared_memory`: there an unrelated process that attaches and
+exits unlinks the live segment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import select
+import sys
+import tempfile
+import time
+
+PORTABLE = sys.platform != "linux" or os.environ.get("VOICED_PORTABLE_SEAM") == "1"
+
+
+def create_segment(name: str, size: int, *, portable: bool = PORTABLE) -> int:
+    """Return the file descriptor of `size` zero bytes of memory to share.
+
+    The creator keeps the descriptor for life and passes it to children (`pass_fds`); nothing of it
+    stays in any file system when the last holder exits.
+    """
+    if portable:
+        fd, path = tempfile.mkstemp(prefix=f"voiced-{name}-")
+        os.unlink(path)
+    else:
+        fd = os.memfd_create(f"voiced-{name}", os.MFD_CLOEXEC)
+    os.ftruncate(fd, size)
+    return fd
+
+
+def map_segment(fd: int) -> mmap.mmap:
+    """Return the whole segment behind `fd`, mapped shared and writable."""
+    return mmap.mmap(fd, os.fstat(fd).st_size)
+
+
+class Wake:
+    """A wake-up between processes: `set` on one side makes `fd` readable on the other.
+
+    Several sets before a `clear` are one wake-up. Both ends are descriptors so that either side can
+    hand them to a child: an eventfd is one, a pipe is two.
+    """
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self.fd = read_fd
+        self._write_fd = write_fd
+        self._eventfd = read_fd == write_fd
+
+    @classmethod
+    def create(cls, *, portable: bool = PORTABLE) -> Wake:
+        """Make a new wake-up; the descriptors are not inherited unless passed."""
+        if portable:
+            read_fd, write_fd = os.pipe()
+            os.set_blocking(read_fd, False)
+            os.set_blocking(write_fd, False)
+            return cls(read_fd, write_fd)
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return cls(fd, fd)
+
+    @property
+    def fds(self) -> tuple[int, int]:
+        """Read and write descriptor, to name this wake-up to a child."""
+        return self.fd, self._write_fd
+
+    def set(self) -> None:
+        """Wake the other side; never blocks. Releases the GIL, so it fits a realtime callback."""
+        # A full pipe or counter already wakes the reader.
+        with contextlib.suppress(BlockingIOError):
+            if self._eventfd:
+                os.eventfd_write(self._write_fd, 1)
+            else:
+                os.write(self._write_fd, b"\x01")
+
+    def clear(self) -> bool:
+        """Take what was set; tell whether anything was."""
+        try:
+            if self._eventfd:
+                os.eventfd_read(self.fd)
+            else:
+                os.read(self.fd, 4096)
+        except BlockingIOError:
+            return False
+        return True
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Block until set, then clear it; False when `timeout_s` ran out."""
+        readable = select.poll()
+        readable.register(self.fd, select.POLLIN)
+        milliseconds = None if timeout_s is None else max(0, round(timeout_s * 1000))
+        return bool(readable.poll(milliseconds)) and self.clear()
+
+    def close(self) -> None:
+        """Close both descriptors."""
+        for fd in {self.fd, self._write_fd}:
+            os.close(fd)
+
+
+class Clock:
+    """The daemon's clock: CLOCK_MONOTONIC, run faster by `speed` when a virtual card does.
+
+    All processes of a machine share CLOCK_MONOTONIC, so multiplying it gives them one common clock
+    without a common origin. Liveness stamps do not use it: computing is not faster at speed 8.
+    """
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self.speed = speed
+
+    def mono_ns(self) -> int:
+        """Nanoseconds of this clock; only differences mean anything."""
+        now = time.monotonic_ns()
+        return now if self.speed == 1.0 else int(now * self.speed)
+
+    def real_s(self, seconds: float) -> float:
+        """How long to really wait for `seconds` of this clock."""
+        return seconds / self.speed
+
+
+def stamp_ns() -> int:
+    """Return the time for a liveness stamp: real monotonic nanoseconds, whatever the speed."""
+    return time.monotonic_ns()
