@@ -1,0 +1,444 @@
+"""Between control and the network process.
+
+Every message about a conversation carries `agent` and `leg`: one leg is one provider connection of
+a session. Frames are near positions of the agent's lane, milliseconds are of the item's own audio.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from voiced.messages.framing import Attach, Hello, Message, Shutdown
+
+Value: TypeAlias = bool | int | float | str
+
+
+class ToolDeclaration(Message):
+    """One tool as the model sees it."""
+
+    name: str
+    description: str
+    schema: str
+    """JSON schema of its arguments, as text."""
+    blocking: bool = True
+
+
+class HistoryRow(Message):
+    """One row of the conversation so far, to prime a new leg."""
+
+    role: str
+    """"user" or "assistant"."""
+    text: str
+
+
+# --- control -> network ---------------------------------------------------------------------
+
+
+class LegMessage(Message):
+    """Something about one leg of one agent."""
+
+    agent: str
+    leg: int
+
+
+class OpenLeg(LegMessage):
+    """Connect: a new leg; an older one of this agent is closed first if it still runs."""
+
+    provider: str
+    parameters: dict[str, Value]
+    """The provider's page and the common names, by the operator's spelling."""
+    tools: list[ToolDeclaration] = []
+    from_frame: int = -1
+    """First near frame that belongs to this leg (an unanswered turn); -1 = what comes next."""
+    handle: str = ""
+    """The provider's own resume handle (opaque text); "" = none."""
+    history: list[HistoryRow] = []
+    """To prime the leg with where there is no handle."""
+    respond: bool = False
+    """The last history row is the user's and was never answered: ask for a reply."""
+    max_backlog_s: float = 20.0
+    """Refreshkeep: whole turns older than this are dropped and told."""
+    push_to_talk: bool = False
+    attempt: int = 0
+    """0 = first try of this connect; told for the log only."""
+
+
+class CloseLeg(LegMessage):
+    """Disconnect; answered by LegClosed(asked=True)."""
+
+    let_finish: bool = False
+    """Keep playing what is queued (end_conversation, refresh); else the speaker is flushed."""
+
+
+class UpdateLeg(LegMessage):
+    """Parameters with `applies` now or turn have changed."""
+
+    parameters: dict[str, Value]
+    tools: list[ToolDeclaration] | None = None
+
+
+class SendText(LegMessage):
+    """Typed text from the user; the service answers it."""
+
+    text: str
+
+
+class Say(LegMessage):
+    """Speak this word for word, without a model turn where the service can."""
+
+    text: str
+
+
+class Note(LegMessage):
+    """Context for the model, without a reply."""
+
+    text: str
+
+
+class Interrupt(LegMessage):
+    """Barge in by hand (Stop, Talk): cancel the running reply, flush, tell the service."""
+
+
+class TurnEnd(LegMessage):
+    """Audio was down when the gate closed: the user's turn ended before `frame`."""
+
+    frame: int
+
+
+class ToolResult(LegMessage):
+    """The result of a tool call."""
+
+    call_id: str
+    name: str
+    ok: bool
+    result: str
+
+
+class Replay(Message):
+    """Play the last complete reply of this agent again, locally; no row, no cost."""
+
+    agent: str
+
+
+class ForgetReply(Message):
+    """Drop the reply that Replay would play."""
+
+    agent: str
+
+
+class SetKey(Message):
+    """An API key that came through a door; network alone keeps it, in memory."""
+
+    server: str
+    key: str = msgspec.field()
+
+    def __repr__(self) -> str:
+        return f"SetKey(server={self.server!r}, key=…)"
+
+
+class ScanProviders(Message):
+    """Look at the providers again, and at the drop-in folder; answered by Catalogue."""
+
+    folder: str
+
+
+class WarmUp(Message):
+    """Initialize: load models and resolve names now, not at the first Connect."""
+
+    provider: str
+
+
+# --- network -> control ---------------------------------------------------------------------
+
+
+class ProviderParameter(Message):
+    """One row of a provider's own page, in the form of `voiced.parameters.Row`."""
+
+    name: str
+    tag: str
+    """"i", "f" or "s"."""
+    default: Value
+    minimum: float | None = None
+    maximum: float | None = None
+    options: list[str] = []
+    open_menu: bool = False
+    applies: str = "session"
+    doc: str = ""
+    secret: bool = False
+
+
+class ProviderCard(Message):
+    """What control may know of a provider: its constants, never its code."""
+
+    name: str
+    title: str
+    available: bool
+    reason: str = ""
+    """Why it is not available, with the command that mends it."""
+    samplerate_in: int = 0
+    samplerate_out: int = 0
+    max_session_s: int = 0
+    """0 = no cap."""
+    resumption: str = "none"
+    """"native", "replay" or "none"."""
+    metering: str = "token"
+    """"token" or "wallclock"."""
+    key_server: str = ""
+    """"" = needs no key (and so takes Endpointurl)."""
+    full_duplex: bool = True
+    supports_video_in: bool = False
+    supports_voice_cloning: bool = False
+    user_deltas: bool = True
+    """Whether user transcripts come while they are spoken; else live degrades to coalesce."""
+    can_say: bool = False
+    models: list[str] = []
+    voices: list[str] = []
+    parameters: list[ProviderParameter] = []
+    signals: list[str] = []
+    pricing: dict[str, "Price"] = {}
+    """Model -> price."""
+    billing_url: str = ""
+    pricing_url: str = ""
+    dependencies: list[str] = []
+
+
+class Price(Message):
+    """What a model costs; 0 where it is free."""
+
+    input_usd_min: float = 0.0
+    output_usd_min: float = 0.0
+    wallclock_usd_min: float = 0.0
+    text: str = ""
+    """As operator.txt's Pricing readout: "~in 0.005 USD/min out 0.018 USD/min"."""
+    verified: bool = True
+
+
+class Catalogue(Message):
+    """Everything there is to choose from, also what cannot be used and why."""
+
+    providers: list[ProviderCard]
+
+
+class LegOpened(LegMessage):
+    """The service is ready for audio."""
+
+    resumed: str
+    """"native", "replay" or "fresh": what really happened."""
+    service_session: str = ""
+
+
+class LegUnreachable(LegMessage):
+    """Connecting failed in a way that may pass."""
+
+    code: str
+    sentence: str
+
+
+class LegRefused(LegMessage):
+    """The service refuses for good: key, quota, model, configuration."""
+
+    code: str
+    sentence: str
+
+
+class LegClosed(LegMessage):
+    """The leg is over; nothing of it follows but late Usage."""
+
+    asked: bool
+    """Whether CloseLeg was its reason."""
+    code: str = ""
+    sentence: str = ""
+
+
+class LegGoaway(LegMessage):
+    """The service will end this leg soon."""
+
+    reason: str
+    """"goaway" or "cap"."""
+    time_left_s: float
+
+
+class Expired(LegMessage):
+    """The service ended the session for good."""
+
+    sentence: str = ""
+
+
+class SpeechStarted(LegMessage):
+    """The user began to speak at near frame `frame`."""
+
+    frame: int
+
+
+class SpeechEnded(LegMessage):
+    """The user's turn ended at near frame `frame`; the turn is now the service's."""
+
+    frame: int
+
+
+class UserText(LegMessage):
+    """The user's turn `item` as transcribed so far."""
+
+    item: str
+    text: str
+    """The whole turn so far, or only what is new: see `delta`."""
+    delta: bool = False
+    final: bool = False
+    start_frame: int = -1
+    end_frame: int = -1
+
+
+class UserTurnDropped(LegMessage):
+    """The turn `item` turned out to hold no words; its partial row, if any, goes."""
+
+    item: str
+    end_frame: int = -1
+
+
+class TurnsSkipped(LegMessage):
+    """Whole turns older than Refreshkeep were not sent to the new leg."""
+
+    seconds: float
+    to_frame: int
+
+
+class ResponseStarted(LegMessage):
+    """The service began a reply."""
+
+    response: str
+
+
+class AssistantText(LegMessage):
+    """Words of item `item` of a reply."""
+
+    response: str
+    item: str
+    text: str
+    delta: bool = True
+    final: bool = False
+
+
+class Playing(LegMessage):
+    """The first frame of `item` sounds now."""
+
+    response: str
+    item: str
+
+
+class Heard(LegMessage):
+    """So much of `item` was heard at the loudspeaker when it was cut, or is heard so far."""
+
+    response: str
+    item: str
+    ms: int
+    chars: int
+    """Characters of the item's text that were heard: exact where the service aligns text and
+    audio, else in proportion."""
+    cut: bool
+    """True: the item was interrupted here; False: progress (captions)."""
+
+
+class ResponseDone(LegMessage):
+    """The service has sent everything of a reply."""
+
+    response: str
+    status: str
+    """"completed", "cancelled" or "failed"."""
+
+
+class ReplyHeard(LegMessage):
+    """The last frame of the reply has left the loudspeaker (or was cut)."""
+
+    response: str
+    latency_s: float = -1.0
+    """User's turn end -> first sound of this reply; -1 = not known (typed text)."""
+
+
+class Meter(LegMessage):
+    """Five times a second: what the leg has used so far."""
+
+    seconds_sent: float
+    seconds_received: float
+    connected_s: float
+    response_running: bool
+    rx_age_s: float
+    """Seconds since the service last said anything."""
+    buffered_s: float = 0.0
+
+
+class Usage(LegMessage):
+    """The service's own account of one response."""
+
+    response: str
+    usd: float
+    detail: str = ""
+
+
+class Handle(LegMessage):
+    """A resume handle for the next leg."""
+
+    handle: str
+
+
+class ToolCall(LegMessage):
+    """The model calls a tool."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON."""
+
+
+class ToolCancelled(LegMessage):
+    """The model no longer wants this result."""
+
+    call_id: str
+
+
+class ProviderSignal(LegMessage):
+    """Sparse channels of a provider: name -> number."""
+
+    channels: dict[str, float]
+
+
+class Affect(LegMessage):
+    """Prosody scores of a turn, as JSON."""
+
+    item: str
+    scores: str
+
+
+class LegTrouble(LegMessage):
+    """Something went wrong that does not end the leg."""
+
+    code: str
+    sentence: str
+
+
+class NetworkTrouble(Message):
+    """Something went wrong that belongs to no leg (a drop-in that does not load, a model absent)."""
+
+    source: str
+    code: str
+    sentence: str
+
+
+class Unsent(LegMessage):
+    """The text could not be given to the service; nothing was lost silently."""
+
+    sentence: str
+
+
+ToNetwork: TypeAlias = (
+    Hello | Attach | OpenLeg | CloseLeg | UpdateLeg | SendText | Say | Note | Interrupt | TurnEnd
+    | ToolResult | Replay | ForgetReply | SetKey | ScanProviders | WarmUp | Shutdown
+)  # fmt: skip
+LegEvent: TypeAlias = (
+    LegOpened | LegUnreachable | LegRefused | LegClosed | LegGoaway | Expired | SpeechStarted
+    | SpeechEnded | UserText | UserTurnDropped | TurnsSkipped | ResponseStarted | AssistantText
+    | Playing | Heard | ResponseDone | ReplyHeard | Meter | Usage | Handle | ToolCall
+    | ToolCancelled | ProviderSignal | Affect | LegTrouble | Unsent
+)  # fmt: skip
+FromNetwork: TypeAlias = Hello | Catalogue | NetworkTrouble | LegEvent
