@@ -7,7 +7,7 @@ from typing import TypeAlias
 from voiced.messages.framing import Attach, Hello, Message, Shutdown
 
 
-class LaneChannels(Message):
+class LaneChannels(Message, frozen=True, kw_only=True):
     """Which channels of the device one agent uses; channels count from 1."""
 
     agent: str
@@ -17,7 +17,7 @@ class LaneChannels(Message):
     """Each gets this lane's mono reply; lanes that share a channel are summed and clipped once."""
 
 
-class VirtualCard(Message):
+class VirtualCard(Message, frozen=True, kw_only=True):
     """The clock-driven card: what its microphones hear, where its loudspeakers go."""
 
     inputs: dict[str, str]
@@ -26,7 +26,7 @@ class VirtualCard(Message):
     """Wav file that gets every output channel; "" = nowhere."""
 
 
-class OpenDevice(Message):
+class OpenDevice(Message, frozen=True, kw_only=True):
     """Sent by control: open this pair of devices. A second one needs a new process."""
 
     backend: str
@@ -46,11 +46,11 @@ class OpenDevice(Message):
     virtual: VirtualCard | None = None
 
 
-class ListDevices(Message):
+class ListDevices(Message, frozen=True, kw_only=True):
     """Sent by control: answer with Devices."""
 
 
-class PlayFile(Message):
+class PlayFile(Message, frozen=True, kw_only=True):
     """Sent by control: the virtual card's microphone of `agent` plays a wav file next (demo, tests).
 
     Its first frame goes into the next block; audio answers FileStarted and FileEnded.
@@ -60,7 +60,7 @@ class PlayFile(Message):
     path: str
 
 
-class DeviceOpened(Message):
+class DeviceOpened(Message, frozen=True, kw_only=True):
     """Sent by audio: the streams run; the epoch is in the log."""
 
     host_api: str
@@ -75,19 +75,19 @@ class DeviceOpened(Message):
     """Whether the realtime priority was granted."""
 
 
-class DeviceAbsent(Message):
+class DeviceAbsent(Message, frozen=True, kw_only=True):
     """Sent by audio: there is no such device now; it goes on looking once a second."""
 
     sentence: str
 
 
-class DeviceLost(Message):
+class DeviceLost(Message, frozen=True, kw_only=True):
     """Sent by audio just before it exits: the device or its server stopped serving."""
 
     sentence: str
 
 
-class DeviceRow(Message):
+class DeviceRow(Message, frozen=True, kw_only=True):
     """One device of the host."""
 
     name: str
@@ -99,13 +99,13 @@ class DeviceRow(Message):
     default_output: bool
 
 
-class Devices(Message):
+class Devices(Message, frozen=True, kw_only=True):
     """Sent by audio: what there is."""
 
     devices: list[DeviceRow]
 
 
-class FileStarted(Message):
+class FileStarted(Message, frozen=True, kw_only=True):
     """Sent by the virtual card: the file's first frame is near frame `frame`."""
 
     agent: str
@@ -113,7 +113,7 @@ class FileStarted(Message):
     frame: int
 
 
-class FileEnded(Message):
+class FileEnded(Message, frozen=True, kw_only=True):
     """Sent by the virtual card: the file's last frame was near frame `frame` - 1."""
 
     agent: str

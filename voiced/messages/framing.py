@@ -23,21 +23,21 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What every message of every channel is."""
 
 
-class Hello(Message):
+class Hello(Message, frozen=True, kw_only=True):
     """First message in both directions."""
 
     version: int = PROTOCOL_VERSION
     pid: int
 
 
-class LaneSeat(Message):
+class LaneSeat(Message, frozen=True, kw_only=True):
     """The lane of one agent, as a child finds it among its inherited descriptors."""
 
     agent: str
     fd: int
 
 
-class Attach(Message):
+class Attach(Message, frozen=True, kw_only=True):
     """Sent by control right after Hello: the shared memory, by inherited file descriptor."""
 
     device_fd: int
@@ -52,11 +52,11 @@ class Attach(Message):
     state_dir: str = ""
 
 
-class Shutdown(Message):
+class Shutdown(Message, frozen=True, kw_only=True):
     """Sent by control: finish what cannot wait, and exit with status 0."""
 
 
-class Configured(Message):
+class Configured(Message, frozen=True, kw_only=True):
     """Sent by a child: the configuration it was last given is in force."""
 
 

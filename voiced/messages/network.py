@@ -15,7 +15,7 @@ from voiced.messages.framing import Attach, Hello, Message, Shutdown
 Value: TypeAlias = bool | int | float | str
 
 
-class ToolDeclaration(Message):
+class ToolDeclaration(Message, frozen=True, kw_only=True):
     """One tool as the model sees it."""
 
     name: str
@@ -25,7 +25,7 @@ class ToolDeclaration(Message):
     blocking: bool = True
 
 
-class HistoryRow(Message):
+class HistoryRow(Message, frozen=True, kw_only=True):
     """One row of the conversation so far, to prime a new leg."""
 
     role: str
@@ -36,14 +36,14 @@ class HistoryRow(Message):
 # --- control -> network ---------------------------------------------------------------------
 
 
-class LegMessage(Message):
+class LegMessage(Message, frozen=True, kw_only=True):
     """Something about one leg of one agent."""
 
     agent: str
     leg: int
 
 
-class OpenLeg(LegMessage):
+class OpenLeg(LegMessage, frozen=True, kw_only=True):
     """Connect: a new leg; an older one of this agent is closed first if it still runs."""
 
     provider: str
@@ -65,49 +65,49 @@ class OpenLeg(LegMessage):
     """0 = first try of this connect; told for the log only."""
 
 
-class CloseLeg(LegMessage):
+class CloseLeg(LegMessage, frozen=True, kw_only=True):
     """Disconnect; answered by LegClosed(asked=True)."""
 
     let_finish: bool = False
     """Keep playing what is queued (end_conversation, refresh); else the speaker is flushed."""
 
 
-class UpdateLeg(LegMessage):
+class UpdateLeg(LegMessage, frozen=True, kw_only=True):
     """Parameters with `applies` now or turn have changed."""
 
     parameters: dict[str, Value]
     tools: list[ToolDeclaration] | None = None
 
 
-class SendText(LegMessage):
+class SendText(LegMessage, frozen=True, kw_only=True):
     """Typed text from the user; the service answers it."""
 
     text: str
 
 
-class Say(LegMessage):
+class Say(LegMessage, frozen=True, kw_only=True):
     """Speak this word for word, without a model turn where the service can."""
 
     text: str
 
 
-class Note(LegMessage):
+class Note(LegMessage, frozen=True, kw_only=True):
     """Context for the model, without a reply."""
 
     text: str
 
 
-class Interrupt(LegMessage):
+class Interrupt(LegMessage, frozen=True, kw_only=True):
     """Barge in by hand (Stop, Talk): cancel the running reply, flush, tell the service."""
 
 
-class TurnEnd(LegMessage):
+class TurnEnd(LegMessage, frozen=True, kw_only=True):
     """Audio was down when the gate closed: the user's turn ended before `frame`."""
 
     frame: int
 
 
-class ToolResult(LegMessage):
+class ToolResult(LegMessage, frozen=True, kw_only=True):
     """The result of a tool call."""
 
     call_id: str
@@ -116,19 +116,19 @@ class ToolResult(LegMessage):
     result: str
 
 
-class Replay(Message):
+class Replay(Message, frozen=True, kw_only=True):
     """Play the last complete reply of this agent again, locally; no row, no cost."""
 
     agent: str
 
 
-class ForgetReply(Message):
+class ForgetReply(Message, frozen=True, kw_only=True):
     """Drop the reply that Replay would play."""
 
     agent: str
 
 
-class SetKey(Message):
+class SetKey(Message, frozen=True, kw_only=True):
     """An API key that came through a door; network alone keeps it, in memory."""
 
     server: str
@@ -138,13 +138,13 @@ class SetKey(Message):
         return f"SetKey(server={self.server!r}, key=…)"
 
 
-class ScanProviders(Message):
+class ScanProviders(Message, frozen=True, kw_only=True):
     """Look at the providers again, and at the drop-in folder; answered by Catalogue."""
 
     folder: str
 
 
-class WarmUp(Message):
+class WarmUp(Message, frozen=True, kw_only=True):
     """Initialize: load models and resolve names now, not at the first Connect."""
 
     provider: str
@@ -153,7 +153,7 @@ class WarmUp(Message):
 # --- network -> control ---------------------------------------------------------------------
 
 
-class ProviderParameter(Message):
+class ProviderParameter(Message, frozen=True, kw_only=True):
     """One row of a provider's own page, in the form of `voiced.parameters.Row`."""
 
     name: str
@@ -169,7 +169,7 @@ class ProviderParameter(Message):
     secret: bool = False
 
 
-class ProviderCard(Message):
+class ProviderCard(Message, frozen=True, kw_only=True):
     """What control may know of a provider: its constants, never its code."""
 
     name: str
@@ -204,7 +204,7 @@ class ProviderCard(Message):
     dependencies: list[str] = []
 
 
-class Price(Message):
+class Price(Message, frozen=True, kw_only=True):
     """What a model costs; 0 where it is free."""
 
     input_usd_min: float = 0.0
@@ -215,13 +215,13 @@ class Price(Message):
     verified: bool = True
 
 
-class Catalogue(Message):
+class Catalogue(Message, frozen=True, kw_only=True):
     """Everything there is to choose from, also what cannot be used and why."""
 
     providers: list[ProviderCard]
 
 
-class LegOpened(LegMessage):
+class LegOpened(LegMessage, frozen=True, kw_only=True):
     """The service is ready for audio."""
 
     resumed: str
@@ -229,21 +229,21 @@ class LegOpened(LegMessage):
     service_session: str = ""
 
 
-class LegUnreachable(LegMessage):
+class LegUnreachable(LegMessage, frozen=True, kw_only=True):
     """Connecting failed in a way that may pass."""
 
     code: str
     sentence: str
 
 
-class LegRefused(LegMessage):
+class LegRefused(LegMessage, frozen=True, kw_only=True):
     """The service refuses for good: key, quota, model, configuration."""
 
     code: str
     sentence: str
 
 
-class LegClosed(LegMessage):
+class LegClosed(LegMessage, frozen=True, kw_only=True):
     """The leg is over; nothing of it follows but late Usage."""
 
     asked: bool
@@ -252,7 +252,7 @@ class LegClosed(LegMessage):
     sentence: str = ""
 
 
-class LegGoaway(LegMessage):
+class LegGoaway(LegMessage, frozen=True, kw_only=True):
     """The service will end this leg soon."""
 
     reason: str
@@ -260,25 +260,25 @@ class LegGoaway(LegMessage):
     time_left_s: float
 
 
-class Expired(LegMessage):
+class Expired(LegMessage, frozen=True, kw_only=True):
     """The service ended the session for good."""
 
     sentence: str = ""
 
 
-class SpeechStarted(LegMessage):
+class SpeechStarted(LegMessage, frozen=True, kw_only=True):
     """The user began to speak at near frame `frame`."""
 
     frame: int
 
 
-class SpeechEnded(LegMessage):
+class SpeechEnded(LegMessage, frozen=True, kw_only=True):
     """The user's turn ended at near frame `frame`; the turn is now the service's."""
 
     frame: int
 
 
-class UserText(LegMessage):
+class UserText(LegMessage, frozen=True, kw_only=True):
     """The user's turn `item` as transcribed so far."""
 
     item: str
@@ -290,27 +290,27 @@ class UserText(LegMessage):
     end_frame: int = -1
 
 
-class UserTurnDropped(LegMessage):
+class UserTurnDropped(LegMessage, frozen=True, kw_only=True):
     """The turn `item` turned out to hold no words; its partial row, if any, goes."""
 
     item: str
     end_frame: int = -1
 
 
-class TurnsSkipped(LegMessage):
+class TurnsSkipped(LegMessage, frozen=True, kw_only=True):
     """Whole turns older than Refreshkeep were not sent to the new leg."""
 
     seconds: float
     to_frame: int
 
 
-class ResponseStarted(LegMessage):
+class ResponseStarted(LegMessage, frozen=True, kw_only=True):
     """The service began a reply."""
 
     response: str
 
 
-class AssistantText(LegMessage):
+class AssistantText(LegMessage, frozen=True, kw_only=True):
     """Words of item `item` of a reply."""
 
     response: str
@@ -320,14 +320,14 @@ class AssistantText(LegMessage):
     final: bool = False
 
 
-class Playing(LegMessage):
+class Playing(LegMessage, frozen=True, kw_only=True):
     """The first frame of `item` sounds now."""
 
     response: str
     item: str
 
 
-class Heard(LegMessage):
+class Heard(LegMessage, frozen=True, kw_only=True):
     """So much of `item` was heard at the loudspeaker when it was cut, or is heard so far."""
 
     response: str
@@ -340,7 +340,7 @@ class Heard(LegMessage):
     """True: the item was interrupted here; False: progress (captions)."""
 
 
-class ResponseDone(LegMessage):
+class ResponseDone(LegMessage, frozen=True, kw_only=True):
     """The service has sent everything of a reply."""
 
     response: str
@@ -348,7 +348,7 @@ class ResponseDone(LegMessage):
     """"completed", "cancelled" or "failed"."""
 
 
-class ReplyHeard(LegMessage):
+class ReplyHeard(LegMessage, frozen=True, kw_only=True):
     """The last frame of the reply has left the loudspeaker (or was cut)."""
 
     response: str
@@ -356,7 +356,7 @@ class ReplyHeard(LegMessage):
     """User's turn end -> first sound of this reply; -1 = not known (typed text)."""
 
 
-class Meter(LegMessage):
+class Meter(LegMessage, frozen=True, kw_only=True):
     """Five times a second: what the leg has used so far."""
 
     seconds_sent: float
@@ -368,7 +368,7 @@ class Meter(LegMessage):
     buffered_s: float = 0.0
 
 
-class Usage(LegMessage):
+class Usage(LegMessage, frozen=True, kw_only=True):
     """The service's own account of one response."""
 
     response: str
@@ -376,13 +376,13 @@ class Usage(LegMessage):
     detail: str = ""
 
 
-class Handle(LegMessage):
+class Handle(LegMessage, frozen=True, kw_only=True):
     """A resume handle for the next leg."""
 
     handle: str
 
 
-class ToolCall(LegMessage):
+class ToolCall(LegMessage, frozen=True, kw_only=True):
     """The model calls a tool."""
 
     call_id: str
@@ -391,33 +391,33 @@ class ToolCall(LegMessage):
     """JSON."""
 
 
-class ToolCancelled(LegMessage):
+class ToolCancelled(LegMessage, frozen=True, kw_only=True):
     """The model no longer wants this result."""
 
     call_id: str
 
 
-class ProviderSignal(LegMessage):
+class ProviderSignal(LegMessage, frozen=True, kw_only=True):
     """Sparse channels of a provider: name -> number."""
 
     channels: dict[str, float]
 
 
-class Affect(LegMessage):
+class Affect(LegMessage, frozen=True, kw_only=True):
     """Prosody scores of a turn, as JSON."""
 
     item: str
     scores: str
 
 
-class LegTrouble(LegMessage):
+class LegTrouble(LegMessage, frozen=True, kw_only=True):
     """Something went wrong that does not end the leg."""
 
     code: str
     sentence: str
 
 
-class NetworkTrouble(Message):
+class NetworkTrouble(Message, frozen=True, kw_only=True):
     """Something went wrong that belongs to no leg (a drop-in that does not load, a model absent)."""
 
     source: str
@@ -425,7 +425,7 @@ class NetworkTrouble(Message):
     sentence: str
 
 
-class Unsent(LegMessage):
+class Unsent(LegMessage, frozen=True, kw_only=True):
     """The text could not be given to the service; nothing was lost silently."""
 
     sentence: str
