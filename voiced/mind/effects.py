@@ -1,0 +1,182 @@
+"""Everything an agent can want done, in the order it wants it. Performing them is the shell's."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from voiced.messages.network import ToNetwork, Value
+from voiced.mind.inputs import Origin
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What every effect is."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the conversation table: operator.txt's seven columns, and where it stands."""
+
+    index: int
+    role: str
+    """user assistant system tool error."""
+    message: str
+    id: str
+    """Stable: a rewritten row keeps it."""
+    timestamp: str
+    """ISO 8601 with offset and milliseconds."""
+    type: str
+    """text tool_call tool_result status error."""
+    metadata: str
+    """JSON object, "{}" if empty."""
+    session_id: str
+
+
+# --- to the doors
+
+
+class Told(Effect, frozen=True, kw_only=True):
+    """A parameter's stored value, for everybody who listens.
+
+    `origin` wrote it; it gets the echo only if what was stored differs from what it sent
+    (`adjusted`) or it asked for echoes.
+    """
+
+    name: str
+    value: Value
+    origin: Origin
+    page: str = "par"
+    adjusted: bool = False
+
+
+class Callback(Effect, frozen=True, kw_only=True):
+    """/<agent>/cb/<name> with its arguments in surface.md's order."""
+
+    name: str
+    args: tuple[int | float | str, ...]
+
+
+class SignalNow(Effect, frozen=True, kw_only=True):
+    """Signals that may not wait for the tick: phase and mic_open at their edges."""
+
+    channels: tuple[str, ...]
+
+
+class RowWritten(Effect, frozen=True, kw_only=True):
+    """A new row, or the same id rewritten."""
+
+    row: Row
+
+
+class RowRemoved(Effect, frozen=True, kw_only=True):
+    """A partial row that turned out to hold nothing; listeners see it rewritten empty."""
+
+    row: Row
+
+
+class RowsCleared(Effect, frozen=True, kw_only=True):
+    """The table is empty again."""
+
+
+class Caption(Effect, frozen=True, kw_only=True):
+    """The line on show of one speaker ("user" or "assistant"); "" when done."""
+
+    who: str
+    line: str
+
+
+class Refused(Effect, frozen=True, kw_only=True):
+    """A command did nothing, and why: /voiced/error to its origin, and to targets."""
+
+    origin: Origin
+    name: str
+    code: str
+    """One of surface.md's error codes."""
+    sentence: str
+
+
+# --- to the hands
+
+
+class Send(Effect, frozen=True, kw_only=True):
+    """A message to the network process."""
+
+    message: ToNetwork
+
+
+class SetGate(Effect, frozen=True, kw_only=True):
+    """The gate word of this agent's lane."""
+
+    open: bool
+
+
+class SetLane(Effect, frozen=True, kw_only=True):
+    """The other words control owns; None = as it is."""
+
+    volume: float | None = None
+    micgain: float | None = None
+    playback: str | None = None
+    """"play", "pause" or "silent"."""
+    guard: bool | None = None
+
+
+class StopSpeaker(Effect, frozen=True, kw_only=True):
+    """STOP_TO = the speaker's write position now: everything queued is dropped under a fade."""
+
+
+class WarmUp(Effect, frozen=True, kw_only=True):
+    """Initialize: start or restart the hands."""
+
+
+class StopHands(Effect, frozen=True, kw_only=True):
+    """Shutdown: stop the hands; the doors stay."""
+
+
+# --- to the disk
+
+
+class Keep(Effect, frozen=True, kw_only=True):
+    """A persisting parameter changed at run time: it survives a restart."""
+
+    name: str
+    value: Value
+    page: str = "par"
+
+
+class Journal(Effect, frozen=True, kw_only=True):
+    """One line for the running session's journal; the shell adds nothing but the newline."""
+
+    session_id: str
+    line: str
+    """JSON object."""
+
+
+class TraceClosed(Effect, frozen=True, kw_only=True):
+    """The session is over: its journal becomes a trace."""
+
+    session_id: str
+    end_reason: str
+
+
+class Spend(Effect, frozen=True, kw_only=True):
+    """Money booked; fsynced into the ledger."""
+
+    session_id: str
+    provider: str
+    model: str
+    usd: float
+
+
+class Log(Effect, frozen=True, kw_only=True):
+    """One line for the service's log; never a visitor's words."""
+
+    level: str
+    """"debug", "info", "warning" or "error"."""
+    line: str
+
+
+AgentEffect: TypeAlias = (
+    Told | Callback | SignalNow | RowWritten | RowRemoved | RowsCleared | Caption | Refused | Send
+    | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed | Spend
+    | Log
+)  # fmt: skip

@@ -1,0 +1,158 @@
+"""Everything that can happen to an agent: commands from the doors, events from the hands, time.
+
+Messages of the network process (`LegEvent`) are inputs as they are.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from voiced.messages.network import Catalogue, LegEvent, NetworkTrouble, Value
+
+
+class Instant(msgspec.Struct, frozen=True):
+    """When an input happened, by both clocks."""
+
+    mono_ns: int
+    """`Clock.mono_ns`: for everything that lasts."""
+    wall: float
+    """Unix seconds: for what people and files read, never for durations."""
+    utc_offset_s: int = 0
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Who wants something: errors and unchanged echoes go back there, Talk is held by it."""
+
+    kind: str
+    """"osc", "midi", "shell", "panel", "config", "state", "profile" or "mind"."""
+    id: str = ""
+    """Tells two of a kind apart: "127.0.0.1:52133", a binding's name."""
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What every input of this module is."""
+
+
+class Write(Input, frozen=True, kw_only=True):
+    """Set a parameter; the value is already coerced by its row (`voiced.parameters`).
+
+    Writing Talk means: this origin holds it (1) or lets go (0).
+    """
+
+    name: str
+    value: Value
+    origin: Origin
+    page: str = "par"
+    """"par", or a provider's name for its own page."""
+
+
+class Press(Input, frozen=True, kw_only=True):
+    """Fire a pulse."""
+
+    name: str
+    origin: Origin
+    text: str | None = None
+    """`Sendtext s` writes Inputtext and fires in one message."""
+
+
+class HolderGone(Input, frozen=True, kw_only=True):
+    """An origin can no longer let go of what it holds (MIDI port lost, All Notes Off)."""
+
+    origin: Origin
+
+
+class SetMute(Input, frozen=True, kw_only=True):
+    """/voiced/mute: this agent's gate closed and loudspeaker faded, its session kept."""
+
+    on: bool
+
+
+class SayText(Input, frozen=True, kw_only=True):
+    """/<agent>/say."""
+
+    text: str
+    origin: Origin
+
+
+class NoteText(Input, frozen=True, kw_only=True):
+    """/<agent>/note."""
+
+    text: str
+    origin: Origin
+
+
+class Started(Input, frozen=True, kw_only=True):
+    """The daemon is up: values are loaded. `connect` tells whether on_start asks for a session."""
+
+    connect: bool
+    muted: bool = False
+
+
+class Stopping(Input, frozen=True, kw_only=True):
+    """SIGTERM: end the session cleanly, close the gate; nothing may wait longer than a second."""
+
+
+class NetworkReady(Input, frozen=True, kw_only=True):
+    """A network process is up and has told what there is."""
+
+    catalogue: Catalogue
+
+
+class NetworkLost(Input, frozen=True, kw_only=True):
+    """The network process ended; every leg with it."""
+
+    sentence: str
+
+
+class InferenceLost(Input, frozen=True, kw_only=True):
+    """The inference process ended. Told to the operator; a local leg tells its own end."""
+
+    sentence: str
+
+
+class AudioReady(Input, frozen=True, kw_only=True):
+    """The sound card runs."""
+
+    device: str
+    samplerate: int
+    echo_free: bool
+    """The virtual card, or an echo canceller works: Bargein auto means on."""
+
+
+class AudioAbsent(Input, frozen=True, kw_only=True):
+    """There is no such sound card now."""
+
+    sentence: str
+
+
+class AudioLost(Input, frozen=True, kw_only=True):
+    """The audio process ended, or the card stopped serving; a new one is on its way."""
+
+    sentence: str
+
+
+class GateMoved(Input, frozen=True, kw_only=True):
+    """The callback applied the gate at near frame `frame`: the real gate, by the edge log."""
+
+    frame: int
+    open: bool
+    serial: int
+
+
+class NearAt(Input, frozen=True, kw_only=True):
+    """Where near stands: told with every tick while audio runs, for turn ends without audio."""
+
+    frame: int
+
+
+class Tick(Input, frozen=True, kw_only=True):
+    """`next_deadline` has come."""
+
+
+AgentInput: TypeAlias = (
+    Write | Press | HolderGone | SetMute | SayText | NoteText | Started | Stopping | NetworkReady
+    | NetworkLost | InferenceLost | AudioReady | AudioAbsent | AudioLost | GateMoved | NearAt
+    | Tick | LegEvent | NetworkTrouble
+)  # fmt: skip
