@@ -1,0 +1,94 @@
+"""Who answers: the persona, or a language model with the persona as its stand-in.
+
+An answer is a stream of words and tool calls. Where a model fails before its first word, that is
+told and the persona answers, so that a visitor is never left in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
+
+from voiced.errors import ConfigError, VoicedError
+from voiced.inference import endpoint, persona
+from voiced.messages.inference import Declaration, Row, Settings
+
+SMALL_MODEL: Final = "smollm2"
+
+Call = Callable[[str, str], Awaitable[str]]
+"""Calls a tool by name with JSON arguments, and returns what the model is told."""
+
+
+class Answerer:
+    """Answers one conversation.
+
+    Args:
+        settings: which persona, which model.
+        rows: the conversation so far.
+        trouble: called with a code and a sentence about what did not work and what is done instead.
+    """
+
+    def __init__(
+        self, settings: Settings, rows: Sequence[Row], trouble: Callable[[str, str], None]
+    ) -> None:
+        self._trouble = trouble
+        self._settings = settings
+        self._talk = self._persona(settings)
+        self._talk.prime(tuple(rows))
+
+    def update(self, settings: Settings, rows: Sequence[Row]) -> None:
+        """Take new settings; another persona is told what was said so far."""
+        before, self._settings = self._settings, settings
+        if (before.persona, before.model) != (settings.persona, settings.model):
+            self._talk = self._persona(settings)
+            self._talk.prime(tuple(rows))
+
+    async def answer(
+        self, rows: Sequence[Row], tools: Sequence[Declaration], call: Call
+    ) -> AsyncIterator[str]:
+        """Yield the answer to what the visitor said since the last assistant row."""
+        said = unanswered(rows)
+        # The persona hears everything, so that it knows what was said when it has to step in.
+        own = self._talk.answer(said)
+        model = self._model(rows, tools, call)
+        if model is not None:
+            spoke = False
+            try:
+                async for delta in model:
+                    spoke = True
+                    yield delta
+            except VoicedError as error:
+                self._trouble("reply_engine", f"{error}; the persona answers meanwhile")
+            if spoke:
+                return
+        yield own.text
+        if own.call and any(tool.name == own.call for tool in tools):
+            await call(own.call, "{}")
+
+    def _model(
+        self, rows: Sequence[Row], tools: Sequence[Declaration], call: Call
+    ) -> AsyncIterator[str] | None:
+        if self._settings.endpointurl:
+            return endpoint.answer(self._settings, rows, tools, call)
+        return None
+
+    def _persona(self, settings: Settings) -> persona.Talk:
+        named = settings.model
+        if settings.endpointurl or named == SMALL_MODEL:
+            named = ""
+        try:
+            return persona.Talk(persona.load(named, settings.persona))
+        except ConfigError as error:
+            self._trouble("persona", f"{error}; the {persona.DEFAULT} answers meanwhile")
+            return persona.Talk(persona.load())
+
+
+def unanswered(rows: Sequence[Row]) -> str:
+    """Return what the visitor said since the last assistant row."""
+    said: list[str] = []
+    for row in reversed(rows):
+        if row.role == "assistant":
+            break
+        if row.role == "user":
+            said.append(row.text)
+    return " ".join(reversed(said))
