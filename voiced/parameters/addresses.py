@@ -1,0 +1,190 @@
+"""Every OSC address that is not a parameter: what it takes, what it sends, what it does."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class Place(Enum):
+    """Which part of the tree an address belongs to."""
+
+    DAEMON = "daemon"
+    AGENT = "agent"
+    CHILD = "child"
+    """Below a parameter."""
+    CALLBACK = "callback"
+    SIGNAL = "signal"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """One address; `<agent>`, `<Name>` and `<...>` stand for a segment."""
+
+    address: str
+    place: Place
+    takes: str | None = None
+    """Type tags in; "" = no argument, "[i]" = optional, "*" = any; None = out only."""
+    sends: str = ""
+    """What comes back or goes out: address and type tags; "" = nothing."""
+    admin: bool = False
+    doc: str
+    later: str = ""
+
+
+_LEARN = "this does nothing yet: write the binding into the configuration file, as [[midi.bind]]"
+_TOOLS = "this does nothing yet: the model cannot call tools yet"
+_CAPTIONS = "this is not sent yet: captions come with the conversation's record"
+_FILES = "this is not sent yet: conversations are not recorded yet"
+_AFFECT = "this is not sent yet: no provider measures it yet"
+
+
+# fmt: off
+def _daemon(address: str, takes: str | None, sends: str, doc: str, admin: bool = False,
+            later: str = "") -> Address:
+    return Address(address=f"/voiced/{address}", place=Place.DAEMON, takes=takes, sends=sends,
+                   doc=doc, admin=admin, later=later)
+
+
+def _agent(address: str, takes: str | None, sends: str, doc: str, later: str = "") -> Address:
+    return Address(address=f"/<agent>/{address}", place=Place.AGENT, takes=takes, sends=sends,
+                   doc=doc, later=later)
+
+
+def _child(address: str, takes: str, sends: str, doc: str) -> Address:
+    return Address(address=f"/<agent>/par/<Name>/{address}", place=Place.CHILD, takes=takes,
+                   sends=sends, doc=doc)
+
+
+def _callback(name: str, sends: str, doc: str, later: str = "") -> Address:
+    return Address(address=f"/<agent>/cb/{name}", place=Place.CALLBACK, sends=sends, doc=doc,
+                   later=later)
+
+
+def _signal(name: str, doc: str, later: str = "") -> Address:
+    return Address(address=f"/<agent>/sig/{name}", place=Place.SIGNAL, sends="f", doc=doc,
+                   later=later)
+
+
+ADDRESSES: tuple[Address, ...] = (
+    _daemon("ping", "*", "/voiced/pong *", "Answers with the same arguments."),
+    _daemon("status", "", "/voiced/status sisfi",
+            "Tells version, agents, worst Enginestatus, uptime in seconds, targets."),
+    _daemon("sync", "i", "/voiced/synced i",
+            "Answers when everything this sender sent before is done."),
+    _daemon("subscribe", "[i port] [s pattern] [i lease s] [s flat or bundle]",
+            "/voiced/subscribed sisi, then a dump",
+            "Sends what matches the pattern to this sender's host; lease 0 lasts."),
+    _daemon("unsubscribe", "[i port]", "/voiced/unsubscribed i", "Ends a subscription."),
+    _daemon("replyport", "i", "/voiced/replyport i",
+            "Sends answers to another port of this sender's host from now on."),
+    _daemon("targets", "", "/voiced/target siss each", "Lists who is sent what."),
+    _daemon("dump", "[s pattern]", "each readable address, then /voiced/dump/done i",
+            "Tells every value once."),
+    _daemon("help", "s address", "/voiced/help ssssss",
+            "Tells address, tags, access, range, applies and a sentence."),
+    _daemon("agents", "", "/voiced/agents s...", "Lists the agents."),
+    _daemon("mute", "[i]", "/voiced/mute i",
+            "Closes every gate and fades every loudspeaker within 20 ms; sessions stay."),
+    _daemon("audio/input", "[s]", "/voiced/audio/input s", "Sets the input device by name.",
+            admin=True),
+    _daemon("audio/output", "[s]", "/voiced/audio/output s", "Sets the output device by name.",
+            admin=True),
+    _daemon("midi/learn", "s address", "/voiced/midi/learned sssi",
+            "Binds the next MIDI message to an address.", later=_LEARN),
+    _daemon("midi/bindings", "", "/voiced/midi/binding sssi each", "Lists the MIDI bindings."),
+    _daemon("midi/unbind", "s address", "/voiced/midi/unbound s", "Removes a learned binding.",
+            later=_LEARN),
+    _daemon("midi/ports", "", "/voiced/midi/ports s...", "Lists the MIDI input ports."),
+    _daemon("heartbeat", None, "i", "Counts up once a second."),
+    _daemon("startup", None, "s", "Tells the version, once the doors are open."),
+    _daemon("shutdown", None, "s", "Tells why, before the doors close."),
+    _daemon("error", None, "sss", "Tells address, code and sentence of what was refused."),
+    _agent("par/<Name>", "the row's tags", "the row's tags",
+           "Sets a parameter; without argument, asks for it."),
+    _agent("<provider>/<Name>", "the row's tags", "the row's tags",
+           "Sets a parameter of a provider's own page, whichever provider is active."),
+    _child("norm", "[f]", "f", "Sets a number by 0 to 1 of its range; not money."),
+    _child("toggle", "", "", "Switches a 0/1 parameter over."),
+    _child("append", "s", "", "Adds to a text: the way in for long ones."),
+    _child("clear", "", "", "Empties a text."),
+    _child("default", "", "", "Sets the default again; not money."),
+    _child("options", "", "s...", "Lists what a menu offers."),
+    Address(address="/<agent>/par/Apikey/set", place=Place.CHILD, takes="", sends="i",
+            doc="Tells whether there is a key; asking for Apikey is answered here."),
+    _agent("say", "s", "", "Speaks this word for word, without a model turn where it can."),
+    _agent("note", "s", "", "Tells the model something that it does not answer."),
+    _agent("conv/get", "[i n=20]", "/<agent>/conv/row isssssss each, /<agent>/conv/done i",
+           "Asks for the last rows of the conversation."),
+    _agent("conv/row", None, "isssssss",
+           "Tells a new or rewritten row: index role message id timestamp type metadata "
+           "session_id."),
+    _agent("conv/more", None, "siis",
+           "Continues a long text: id, part, parts, text; part 0 is the row itself."),
+    _agent("conv/done", None, "i", "Ends the answer to conv/get with the count of rows."),
+    _agent("conv/clear", None, "", "Tells that the conversation's table is empty again."),
+    _agent("caption/user", None, "s", "Tells the visitor's line on show.", later=_CAPTIONS),
+    _agent("caption/assistant", None, "s", "Tells the voice's line on show, as heard.",
+           later=_CAPTIONS),
+    _agent("caption/word", None, "s", "Tells the word just heard.", later=_CAPTIONS),
+    _agent("text", None, "s", "Tells text that the model shows without speaking it.",
+           later=_TOOLS),
+    _agent("audio/file", None, "s", "Tells that a recording was finished.", later=_FILES),
+    _agent("tool/register", "sss[s]", "", "Declares a tool that the sender executes.",
+           later=_TOOLS),
+    _agent("tool/unregister", "s", "", "Takes a tool back.", later=_TOOLS),
+    _agent("tool/list", "", "", "Lists the tools.", later=_TOOLS),
+    _agent("tool/result", "ss", "", "Answers a tool call: call_id, result.", later=_TOOLS),
+    _agent("tool/error", "ss", "", "Answers a tool call with a failure.", later=_TOOLS),
+    _agent("tool/progress", "ss", "", "Tells that a tool call is still running.", later=_TOOLS),
+    _agent("tool/approve", "s", "", "Approves one tool call.", later=_TOOLS),
+    _agent("tool/deny", "s", "", "Denies one tool call.", later=_TOOLS),
+    _agent("tool/call", None, "sss", "Tells the executor to run: call_id name args_json.",
+           later=_TOOLS),
+    _agent("tool/do/<name>", None, "s...",
+           "Tells the executor to run: call_id and the arguments in schema order.", later=_TOOLS),
+    _agent("tool/cancelled", None, "ss", "Tells that a result is no longer wanted.",
+           later=_TOOLS),
+    _agent("tool/timeout", None, "ss", "Tells that a result came too late.", later=_TOOLS),
+    _callback("onSessionStart", "sss", "session_id provider model"),
+    _callback("onSessionEnd", "sssf", "session_id end_reason trace_file cost"),
+    _callback("onStatus", "ss", "word sentence"),
+    _callback("onUserText", "sis", "text of the whole turn so far, final 0 or 1, row id"),
+    _callback("onAssistantText", "sis", "text of the whole turn so far, final 0 or 1, row id"),
+    _callback("onUserSpeechStarted", "i", "1"),
+    _callback("onUserSpeechEnded", "i", "1"),
+    _callback("onToolCall", "sss", "call_id name args_json", later=_TOOLS),
+    _callback("onToolResult", "ssis", "call_id name ok result", later=_TOOLS),
+    _callback("onProviderChange", "ss", "old new"),
+    _callback("onError", "sss", "source code sentence"),
+    _callback("onAffect", "ss", "row_id json", later=_AFFECT),
+    _callback("onAudioIn", "i", "frames, at Signalrate, when Audioevents"),
+    _callback("onAudioOut", "i", "frames, at Signalrate, when Audioevents"),
+    _signal("connected", "1 while a service is connected"),
+    _signal("model_ready", "1 when the provider can be used"),
+    _signal("worker_active", "1 while the network process runs"),
+    _signal("cost_in_seconds", "seconds of audio sent in this session"),
+    _signal("cost_out_seconds", "seconds of audio received in this session"),
+    _signal("<provider>_<channel>", "a provider's own channels", later=_AFFECT),
+    _signal("level_in", "the microphone's level, before the gate, 0 to 1"),
+    _signal("level_out", "the loudspeaker's level, 0 to 1"),
+    _signal("mic_open", "1 while the microphone is really sent"),
+    _signal("talk", "1 while anybody holds Talk"),
+    _signal("user_speaking", "1 while a visitor speaks"),
+    _signal("assistant_speaking", "1 while the voice sounds"),
+    _signal("phase", "0 off 1 idle 2 listening 3 thinking 4 speaking 5 waiting 6 muted"),
+    _signal("state", "Sessionstate as a number, in the order its doc lists"),
+    _signal("ok", "1 while Enginestatus is ready"),
+    _signal("muted", "1 while /voiced/mute is on"),
+    _signal("session_seconds", "seconds since the session opened"),
+    _signal("session_cost", "Sessioncost in USD"),
+    _signal("conversation_cost", "Conversationcost in USD"),
+    _signal("budget_left", "the smallest remainder in USD, -1 for none"),
+    _signal("latency", "seconds from the visitor's end to the first sound of the last reply"),
+    _signal("buffer", "seconds of voice that wait to sound"),
+    _signal("gaps", "how often the voice ran dry"),
+    _signal("xruns", "how often the sound card was not served in time"),
+    _signal("rx_age", "seconds since the service last said anything"),
+    _signal("retry_in", "seconds to the next attempt to connect"),
+)
+"""The whole address space beside the parameters, in the order of the documentation."""
