@@ -1,0 +1,89 @@
+"""What is kept across restarts: values written at run time, the mute, subscriptions' leases.
+
+A kept value remembers what the configuration said for its key when it was written. Where the
+configuration now says something else, its key was edited later and wins: the kept value is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from voiced.control.journal import Replace
+from voiced.messages.network import Value
+
+FILE = "state.json"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """One value written at run time."""
+
+    value: Value
+    config: Value | None = None
+    """What the configuration said for this key at that moment; None = nothing."""
+
+
+class State(msgspec.Struct, kw_only=True):
+    """The content of the state file."""
+
+    version: int = 1
+    muted: bool = False
+    values: dict[str, dict[str, dict[str, Kept]]] = {}
+    """Agent -> page -> name -> kept value."""
+    doors: dict[str, msgspec.Raw] = {}
+    """What a door wants kept, in its own form: door -> JSON."""
+
+    def keep(self, agent: str, page: str, name: str, value: Value, config: Value | None) -> None:
+        """Keep a value; `config` is what the configuration says for it now."""
+        pages = self.values.setdefault(agent, {})
+        pages.setdefault(page, {})[name] = Kept(value=value, config=config)
+
+    def forget(self, agent: str, page: str, name: str) -> bool:
+        """Drop a kept value; tell whether there was one."""
+        return self.values.get(agent, {}).get(page, {}).pop(name, None) is not None
+
+    def values_of(
+        self, agent: str, config: Mapping[str, Mapping[str, Value]]
+    ) -> dict[str, dict[str, Value]]:
+        """Return what is kept of an agent, by page; drop what the configuration now overrules.
+
+        Args:
+            agent: its name.
+            config: page -> name -> what the configuration says now.
+        """
+        kept = self.values.get(agent, {})
+        for page, rows in kept.items():
+            said = config.get(page, {})
+            for name in [name for name, each in rows.items() if said.get(name) != each.config]:
+                del rows[name]
+        return {page: {name: each.value for name, each in rows.items()}
+                for page, rows in kept.items()}  # fmt: skip
+
+    def file(self, state_dir: Path) -> Replace:
+        """Return the job that writes this."""
+        content = msgspec.json.format(msgspec.json.encode(self), indent=1)
+        return Replace(path=state_dir / FILE, content=content + b"\n")
+
+
+def load_state(state_dir: Path) -> tuple[State, str]:
+    """Return what is kept, and a sentence where the file could not be used.
+
+    A damaged file is set aside under another name, never written over.
+    """
+    path = state_dir / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=State), ""
+    except FileNotFoundError:
+        return State(), ""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
+        aside = path.with_suffix(".damaged.json")
+        try:
+            path.replace(aside)
+        except OSError:
+            return State(), f"{path} cannot be used ({error}); every value starts from the config"
+        return State(), (
+            f"{path} could not be read ({error}); it is now {aside.name}, every value starts from "
+            "the config"
+        )
