@@ -23,7 +23,9 @@ class VirtualCard(Message, frozen=True, kw_only=True):
     inputs: dict[str, str]
     """Agent name -> wav file, played from that agent's first open gate; absent: silence."""
     output: str
-    """Wav file that gets every output channel; "" = nowhere."""
+    """Wav file that gets every output channel, frame n = output frame n; "" = nowhere."""
+    conversation: str = ""
+    """Stereo wav file, left = near, right = far of the first lane, frame n = near frame n."""
 
 
 class OpenDevice(Message, frozen=True, kw_only=True):
@@ -58,6 +60,8 @@ class PlayFile(Message, frozen=True, kw_only=True):
 
     agent: str
     path: str
+    skip_frames: int = 0
+    """Frames of the card to leave out at its start: a visitor whom a new process finds speaking."""
 
 
 class DeviceOpened(Message, frozen=True, kw_only=True):
@@ -121,7 +125,22 @@ class FileEnded(Message, frozen=True, kw_only=True):
     frame: int
 
 
+class FileRefused(Message, frozen=True, kw_only=True):
+    """Sent by the virtual card: PlayFile names no agent or no readable wav file."""
+
+    agent: str
+    path: str
+    sentence: str
+
+
 ToAudio: TypeAlias = Hello | Attach | OpenDevice | ListDevices | PlayFile | Shutdown
 FromAudio: TypeAlias = (
-    Hello | DeviceOpened | DeviceAbsent | DeviceLost | Devices | FileStarted | FileEnded
+    Hello
+    | DeviceOpened
+    | DeviceAbsent
+    | DeviceLost
+    | Devices
+    | FileStarted
+    | FileEnded
+    | FileRefused
 )

@@ -1,0 +1,49 @@
+"""`python -m voiced.audio --control-fd N`: started by control, never by hand."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import os
+import signal
+import sys
+
+# Before numpy is imported: its linear algebra would start a thread for every core.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the main thread may keep the interpreter from the callback."""
+
+
+def main() -> None:
+    """Greet control, take realtime priority, then load what makes sound."""
+    parser = argparse.ArgumentParser(prog="python -m voiced.audio", description=__doc__)
+    parser.add_argument("--control-fd", type=int, required=True, metavar="N")
+    arguments = parser.parse_args()
+    faulthandler.enable()
+    # Ctrl-C reaches the whole terminal; control decides what ends, and when.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    from voiced.audio.channel import Channel
+    from voiced.errors import ChannelClosed, ExitCode, RemoteProtocolError
+    from voiced.lane.priority import lock_memory, raise_priority
+
+    try:
+        channel = Channel(arguments.control_fd)
+    except ChannelClosed:
+        os._exit(ExitCode.CONTROL_GONE)
+    except RemoteProtocolError as error:
+        print(f"! audio: {error}", file=sys.stderr, flush=True)
+        os._exit(ExitCode.PROTOCOL)
+    # PortAudio's and the sound server's threads inherit the priority they are born under.
+    realtime = raise_priority()
+    lock_memory()
+
+    from voiced.audio.service import Service
+
+    Service(channel, realtime=realtime).run()
+
+
+if __name__ == "__main__":
+    main()
