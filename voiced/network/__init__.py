@@ -1,0 +1,1 @@
+"""The network process: provider connections, the upload, replies into the speaker ring."""

@@ -1,0 +1,128 @@
+"""What the playout remembers of a reply: its items, their audio and where they lie in the ring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from voiced.network.resample import EMPTY, Resampler, Samples
+
+
+@dataclass(slots=True)
+class Item:
+    """One item of a reply: its audio as received, and its place in the speaker ring."""
+
+    name: str
+    rate_in: int
+    """Hz of the audio as the service sent it."""
+    audio: list[Samples] = field(default_factory=list)
+    received: int = 0
+    """Samples in `audio`."""
+    marks: list[tuple[int, int]] = field(default_factory=list)
+    """(samples received, characters spoken by then), where the service aligns them."""
+    chars: int = 0
+    """Characters of its text so far."""
+    complete: bool = False
+    """No more audio of it will come."""
+    stored: bool = False
+    """All of it, to the resampler's tail, is in the ring."""
+    start: int = -1
+    """Speaker position of its first frame (or of what was stored anew); -1 = not stored yet."""
+    end: int = -1
+    """Speaker position behind what is stored of it."""
+    out_rate: int = 0
+    base: int = 0
+    """Samples heard before `start`: the card's rate has changed since, and the rest is new."""
+    told_ms: int = -1
+    """What `Heard` last told; -1 = not even that it plays."""
+    heard: int = -1
+    """Samples heard of it in the end; -1 = it still sounds."""
+    resampler: Resampler | None = None
+    _chunk: int = 0
+    _offset: int = 0
+    _fed: int = 0
+
+    def add(self, samples: Samples, text_until: int | None) -> None:
+        """Take a delta."""
+        self.audio.append(samples)
+        self.received += len(samples)
+        if text_until is not None:
+            self.marks.append((self.received, text_until))
+
+    def take(self, at_most: int) -> Samples:
+        """Return the next samples that are not in the ring yet, at most so many."""
+        while self._chunk < len(self.audio):
+            chunk = self.audio[self._chunk][self._offset : self._offset + at_most]
+            if len(chunk):
+                self._offset += len(chunk)
+                self._fed += len(chunk)
+                return chunk
+            self._chunk, self._offset = self._chunk + 1, 0
+        return EMPTY
+
+    @property
+    def waiting(self) -> int:
+        """Samples received and not yet given to the resampler."""
+        return self.received - self._fed
+
+    def rewind(self, heard: int) -> None:
+        """Forget its place in the ring; what follows sample `heard` is to be stored again."""
+        self.base, self.start, self.end = heard, -1, -1
+        self.stored, self.resampler, self.out_rate = False, None, 0
+        self._chunk, self._offset, self._fed = 0, 0, heard
+        while heard > 0 and self._chunk < len(self.audio):
+            length = len(self.audio[self._chunk])
+            if heard < length:
+                self._offset = heard
+                return
+            heard -= length
+            self._chunk += 1
+
+    def samples_at(self, frames: int) -> int:
+        """Return how many samples were heard when `frames` of it have sounded since `start`."""
+        if self.out_rate == 0:
+            return self.base
+        return min(self.base + frames * self.rate_in // self.out_rate, self.received)
+
+    def ms(self, samples: int) -> int:
+        """Milliseconds of so many samples, floored."""
+        return samples * 1000 // self.rate_in
+
+    def chars_at(self, samples: int) -> int:
+        """Characters of its text that were spoken within the first `samples`.
+
+        Exact at the marks of a service that aligns text and audio, between them and elsewhere in
+        proportion.
+        """
+        before = (0, 0)
+        for mark in self.marks:
+            if mark[0] > samples:
+                return _between(before, mark, samples)
+            before = mark
+        if self.marks:
+            return before[1]
+        return self.chars * samples // self.received if self.received else 0
+
+
+def _between(low: tuple[int, int], high: tuple[int, int], samples: int) -> int:
+    share = (samples - low[0]) * (high[1] - low[1]) // (high[0] - low[0])
+    return low[1] + max(share, 0)
+
+
+@dataclass(slots=True)
+class Reply:
+    """One response of one leg."""
+
+    leg: int
+    """-1 = a replay: it sounds and nothing is told of it."""
+    response: str
+    user_end_ns: int = 0
+    """When the user's turn ended that it answers; 0 = not known."""
+    items: dict[str, Item] = field(default_factory=dict)
+    status: str = ""
+    """"" while the service still sends; else completed, cancelled or failed."""
+    dead: bool = False
+    """It was cut: what still comes of it is dropped."""
+    published: bool = False
+    """Some of it has been given to the loudspeaker."""
+    latency_s: float = -1.0
+    heard_told: bool = False

@@ -1,0 +1,1 @@
+"""Voices: the provider contract, the registry, and one module for each service."""
