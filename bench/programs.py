@@ -1,0 +1,154 @@
+"""The two programs that are measured: the floor script, and voiced as a daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.service import Service
+from bench.sound import Pulse
+
+HERE = Path(__file__).parent
+
+CONFIG = """
+[osc]
+port = {port}
+[web]
+port = {web}
+[audio]
+backend = "portaudio"
+input = "pulse"
+output = "pulse"
+samplerate = 48000
+[storage]
+state_dir = "{state}"
+[[agent]]
+name = "voice_agent"
+input_channels = [1]
+output_channels = [1]
+on_start = "connect"
+[agent.par]
+Provider = "bench"
+Providersfolder = "{folder}"
+Endpointurl = "{url}"
+Bargein = "on"
+"""
+
+
+class Program:
+    """A running client of the service, started by `start`."""
+
+    name = ""
+
+    def __init__(self, pulse: Pulse, service: Service) -> None:
+        self.pulse, self.service = pulse, service
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started_ns = 0
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    async def start(self) -> float:
+        """Start and wait for the first append; return the seconds until the service had it."""
+        before = len(self.service.first_append)
+        self.started_ns = time.monotonic_ns()
+        self.process = subprocess.Popen(
+            self.command(), env=self.pulse.env, stdout=subprocess.DEVNULL,
+            stderr=(HERE / f"../{self.name}.log").open("wb") if "KEEP_LOG" in os.environ
+            else subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while len(self.service.first_append) == before:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} did not connect")
+            await asyncio.sleep(0.005)
+        return (self.service.first_append[-1] - self.started_ns) / 1e9
+
+    async def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(self.process.wait, 5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            await asyncio.to_thread(self.process.wait)
+        self.process = None
+
+    def pids(self) -> dict[int, str]:
+        """Return every process of the program, named by what it runs."""
+        assert self.process is not None
+        found, todo = {}, [self.process.pid]
+        while todo:
+            pid = todo.pop()
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            module = [w.decode() for w in words if w.startswith(b"voiced.")]
+            found[pid] = module[0].removeprefix("voiced.") if module else "main"
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                todo += [int(child) for child in (task / "children").read_text().split()]
+        return found
+
+    async def usage(self, seconds: float) -> dict[str, tuple[float, float]]:
+        """Return {process: (% of a core, USS in MB)} over `seconds`."""
+
+        def ticks(pid: int) -> int:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return int(fields[11]) + int(fields[12])
+
+        def uss(pid: int) -> float:
+            rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            return sum(int(r.split()[1]) for r in rows if r.startswith("Private_")) / 1024
+
+        pids = self.pids()
+        before, start = {pid: ticks(pid) for pid in pids}, time.monotonic()
+        await asyncio.sleep(seconds)
+        span = time.monotonic() - start
+        hz = os.sysconf("SC_CLK_TCK")
+        return {
+            name: ((ticks(pid) - before[pid]) / hz / span * 100, uss(pid))
+            for pid, name in pids.items()
+        }
+
+
+class Floor(Program):
+    """The 40-line script."""
+
+    name = "floor"
+
+    def command(self) -> list[str]:
+        return [sys.executable, str(HERE / "floor.py"), self.service.url(48000), "pulse", "10"]
+
+    async def spin(self, seconds: float) -> None:
+        """User code runs where the script's own code runs."""
+        await self.service.send(type="spin", seconds=seconds)
+
+
+class Voiced(Program):
+    """The daemon, with the benchmark's provider dropped in."""
+
+    name = "voiced"
+
+    def command(self) -> list[str]:
+        state = tempfile.mkdtemp(prefix="state-", dir=self.pulse.home)
+        config = Path(state) / "voiced.toml"
+        port = 20000 + os.getpid() % 20000
+        config.write_text(
+            CONFIG.format(
+                port=port, web=port + 1, state=state, folder=HERE, url=self.service.url(24000)
+            )
+        )
+        return [sys.executable, "-m", "voiced.cli", "run", "--config", str(config)]
+
+    async def spin(self, seconds: float) -> None:
+        """The process that all doors and all decisions live in is stopped for so long."""
+        assert self.process is not None
+        control = next(p for p, n in self.pids().items() if n in ("cli", "control", "main"))
+        os.kill(control, signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        os.kill(control, signal.SIGCONT)
