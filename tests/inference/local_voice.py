@@ -1,11 +1,10 @@
-"""The network process's place on the wire, for tests: starts a real inference process and talks to it.
+"""The network process's place on the wire: starts a real inference process and talks to it.
 
 Unlike the network process it is paced by the caller: sound may be sent as fast as it is read.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import select
 import signal
@@ -68,22 +67,16 @@ class LocalVoice:
         self.near.setblocking(False)
         self.events: list[messages.FromInference] = []
         """Everything that was received, in order."""
-        self.process = self._spawn()
+        self.process = self.spawn()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def spawn(self) -> subprocess.Popen[bytes]:
         fd = self.far.fileno()
         return subprocess.Popen(
             [sys.executable, "-m", "voiced.inference", "--wire-fd", str(fd)],
             pass_fds=[fd],
             stderr=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[2],  # the working tree, installed or not
         )
-
-    def respawn(self) -> None:
-        """Kill the process and start another one on the same wire."""
-        self.process.kill()
-        self.process.communicate()
-        self.process = self._spawn()
 
     def close(self) -> str:
         """End the process; return what it logged."""
@@ -152,11 +145,3 @@ class LocalVoice:
                 conversation is None or event.conversation == conversation
             ):
                 yield event
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

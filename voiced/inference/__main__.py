@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 from voiced.errors import ExitCode, RemoteProtocolError
 from voiced.lane.words import DeviceSegment, Owner
@@ -80,11 +81,13 @@ class _Process:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[ExitCode] = self._loop.create_future()
         self._control: asyncio.Task[None] | None = None
+        self._loop.set_exception_handler(self._failed)
         self._loop.add_signal_handler(signal.SIGTERM, self._end, ExitCode.DONE)
 
     def listen(self, fd: int) -> None:
         """Do what control says on this stream."""
         self._control = asyncio.create_task(self._controlled(fd), name="control")
+        self._control.add_done_callback(lambda task: task.result())
 
     def serve(self, fd: int) -> None:
         """Be the local voice on this packet socket."""
@@ -133,6 +136,11 @@ class _Process:
         """Say that the loop is alive, now and again."""
         device.stamp(Owner.INFERENCE)
         self._loop.call_later(_STAMP_S, self._stamp, device)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End on what nobody foresaw: a fresh process is a known state, and is there in seconds."""
+        logger.error("! %s", context["message"], exc_info=context.get("exception"))
+        self._end(ExitCode.FAILED)
 
     def _end(self, status: ExitCode) -> None:
         if not self.ended.done():

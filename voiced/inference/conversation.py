@@ -434,9 +434,7 @@ class Conversation:
         text = turn.text()
         if not text:
             return []
-        return [
-            Transcript(item=turn.item, text=text, final=False, start=turn.onset, end=turn.end)
-        ]
+        return [Transcript(item=turn.item, text=text, final=False, start=turn.onset, end=turn.end)]
 
     def _reading(self, turn: _Turn, end: int, purpose: Purpose) -> tuple[_Reading, Recognise]:
         self._jobs += 1

@@ -21,6 +21,7 @@ from voiced.inference.models import EngineUnavailable
 from voiced.inference.replies import Replies
 from voiced.inference.vad import FRAME_BYTES, Detector, Frame
 from voiced.inference.wire import Wire
+from voiced.inference.worker import watched
 from voiced.messages import inference as messages
 
 _BATCH_BYTES: Final = 32 * FRAME_BYTES
@@ -57,7 +58,7 @@ class Dialogue:
             turns=self._turns,
             received=lambda: self._received,
         )
-        self._ear = asyncio.create_task(self._hear(), name=f"hear {self._name}")
+        self._ear = watched(asyncio.create_task(self._hear(), name=f"hear {self._name}"))
         if opened.respond and opened.rows and opened.rows[-1].role == "user":
             self._replies.respond()
 
@@ -218,13 +219,11 @@ class Dialogue:
         end = (wanted.end - self._sound_start) * 2
         sound = np.frombuffer(bytes(self._sound[at:end]), "<i2")
         task = asyncio.create_task(self._reading(wanted, sound), name=f"read {self._name}")
-        self._readings[wanted.job] = task
+        self._readings[wanted.job] = watched(task)
         task.add_done_callback(lambda _: self._readings.pop(wanted.job, None))
 
     async def _reading(self, wanted: turns.Recognise, sound: recogniser.Sound) -> None:
-        read = partial(
-            recogniser.Recogniser.read, pcm=sound, language=self._settings.languagecode
-        )
+        read = partial(recogniser.Recogniser.read, pcm=sound, language=self._settings.languagecode)
         try:
             heard = await self._engines.recognition.submit(read, wanted.purpose.value)
         except EngineUnavailable as missing:

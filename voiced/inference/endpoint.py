@@ -6,7 +6,7 @@ and "Streaming" in OpenAI's API reference), through the `openai` package, import
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -47,7 +47,7 @@ async def answer(
     rows: Sequence[Row],
     tools: Sequence[Declaration],
     call: Callable[[str, str], Awaitable[str]],
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Yield the answer's words as they come.
 
     Raises:
@@ -99,7 +99,7 @@ async def _round(
     messages: list[dict[str, Any]],
     tools: Sequence[Declaration],
     asked: dict[int, _Asked],
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Yield the words of one completion; its tool calls go to `asked`."""
     optional: dict[str, Any] = {}
     if tools:
@@ -132,6 +132,8 @@ def _messages(settings: Settings, rows: Sequence[Row]) -> list[dict[str, Any]]:
         {"role": "system", "content": settings.systemprompt or INSTRUCTIONS}
     ]
     for row in rows[-_ROWS:]:
+        if not row.text:
+            continue
         role = row.role if row.role in {"user", "assistant"} else "system"
         messages.append({"role": role, "content": row.text})
     return messages

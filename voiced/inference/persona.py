@@ -4,7 +4,7 @@ Rules are tried in the order of the file; the first whose pattern is found in wh
 answers. Its replies take turns, so the same question is not answered in the same words twice, and
 nothing is random: the same conversation always goes the same way. A named group of a pattern fills
 the slot of its name, for this reply and for the rest of the conversation. A reply with a slot that
-is still empty is passed over.
+is still empty is passed over, and a rule that has no other is, too.
 
 ```toml
 name = "host"
@@ -118,9 +118,13 @@ class Talk:
 
     def prime(self, rows: tuple[Row, ...]) -> None:
         """Live through an older conversation, so that this one goes on where that one ended."""
+        said: list[str] = []
         for row in rows:
             if row.role == "user":
-                self.answer(row.text)
+                said.append(row.text)
+            elif row.role == "assistant" and said:
+                self.answer(" ".join(said))
+                said = []
 
     def _fill(self, match: re.Match[str]) -> None:
         for slot, words in match.groupdict().items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -13,17 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiced.inference.conversation import Conversation
-from voiced.inference.engines import Engines
+from voiced.inference.engines import Engines, Voices
 from voiced.inference.models import EngineUnavailable
 from voiced.inference.reply import Answerer
 from voiced.inference.speech import Clauses
 from voiced.inference.wire import Wire
+from voiced.inference.worker import watched
 from voiced.messages import inference as messages
 
 _CHUNK: Final = messages.MAX_AUDIO_BYTES // 2
 """Samples of one chunk of voice."""
 _LATENCY: Final = messages.INPUT_RATE * 3 // 10
 """From here to the loudspeaker and back to the microphone, samples: how long a reply echoes on."""
+
+_REMEMBERED: Final = 8
+"""Responses that may still be interrupted: they can be heard long after they were made."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +50,9 @@ class _Response(msgspec.Struct, kw_only=True):
         """Return the words that were spoken within `heard_ms` of the voice."""
         samples = heard_ms * messages.OUTPUT_RATE // 1_000
         spoken = max((until for at, until in self.marks if at <= samples), default=0)
+        if spoken < len(self.text) and not self.text[spoken].isspace():
+            # Half a word was not heard.
+            spoken = max(self.text.rfind(" ", 0, spoken), 0)
         return self.text[:spoken].rstrip()
 
 
@@ -85,6 +94,8 @@ class Replies:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._results: dict[str, asyncio.Future[str]] = {}
         self._sounding_until = 0
+        self._closed = False
+        self._mute: set[str] = set()
         self._answerer = Answerer(settings, rows, self._trouble)
 
     def update(self, settings: messages.Settings) -> None:
@@ -98,7 +109,7 @@ class Replies:
 
     def respond(self) -> None:
         """Answer what the visitor said since the last answer."""
-        self._start(lambda: self._answerer.answer(self._rows, self.tools, self._call))
+        self._start(lambda: self._answerer.answer(self._rows, self))
 
     def say(self, text: str) -> None:
         """Speak `text` as it is, after what is being said."""
@@ -112,7 +123,10 @@ class Replies:
             task.cancel()
 
     def interrupt(self, response: str, heard_ms: int) -> None:
-        """Stop one response, and keep of it what was heard."""
+        """Stop one response, and keep of it what was heard; "" stops them all as they stand."""
+        if not response:
+            self.cancel()
+            return
         self._sounding_until = 0
         self._turns.sounding(0)
         if response in self._tasks:
@@ -131,57 +145,56 @@ class Replies:
 
     def close(self) -> None:
         """Stop everything without a word."""
+        self._closed = True
         for task in self._tasks.values():
             task.cancel()
 
     # One response after another.
 
-    def _start(self, answer: Callable[[], AsyncIterator[str]]) -> None:
+    def _start(self, answer: Callable[[], AsyncGenerator[str, None]]) -> None:
         number = next(self._numbers)
         response = _Response(name=f"r{number}", item=f"a{number}")
         before = list(self._tasks.values())
         task = asyncio.create_task(
             self._run(response, answer, before), name=f"respond {self._name} {response.name}"
         )
-        self._tasks[response.name] = task
+        self._tasks[response.name] = watched(task)
         task.add_done_callback(lambda _: self._tasks.pop(response.name, None))
 
     async def _run(
         self,
         response: _Response,
-        answer: Callable[[], AsyncIterator[str]],
+        answer: Callable[[], AsyncGenerator[str, None]],
         before: list[asyncio.Task[None]],
     ) -> None:
-        status = "cancelled"
+        status = "cancelled"  # unless it gets to its end
         started = False
         try:
             if before:
                 await asyncio.wait(before)
             self._responses[response.name] = response
+            while len(self._responses) > _REMEMBERED:
+                del self._responses[next(iter(self._responses))]
             started = True
             self._turns.responding(True)
-            self._wire.send(
-                messages.ResponseStarted(conversation=self._name, response=response.name)
-            )
+            self._send(messages.ResponseStarted(conversation=self._name, response=response.name))
             await self._speak(response, answer())
             status = "completed"
-        except EngineUnavailable as missing:
-            status = "failed"
-            self._trouble("engine", str(missing))
         finally:
-            self._turns.responding(False)
             if started:
-                self._wire.send(
+                self._turns.responding(False)
+                self._send(
                     messages.ResponseDone(
                         conversation=self._name, response=response.name, status=status
                     )
                 )
 
-    async def _speak(self, response: _Response, words: AsyncIterator[str]) -> None:
+    async def _speak(self, response: _Response, words: AsyncGenerator[str, None]) -> None:
         clauses = Clauses()
-        async for delta in words:
-            for clause in clauses.feed(delta):
-                await self._clause(response, clause)
+        async with contextlib.aclosing(words):  # a cancelled reply hangs up on its service at once
+            async for delta in words:
+                for clause in clauses.feed(delta):
+                    await self._clause(response, clause)
         for clause in clauses.flush():
             await self._clause(response, clause)
         self._transcript(response, "", final=True)
@@ -198,22 +211,14 @@ class Replies:
             row = self._rows[response.row]
             self._rows[response.row] = msgspec.structs.replace(row, text=response.text)
         self._transcript(response, clause, final=False)
-        voice, speed = self._settings.voice, self._settings.speed
-        try:
-            sound = await self._engines.speech.submit(
-                lambda voices: voices.of(voice).speak(clause, speed)
-            )
-        except EngineUnavailable as missing:
-            # The words stand in the transcript; whoever listens hears nothing.
-            self._trouble("voice", str(missing))
-            return
+        sound = await self._spoken(clause)
         for chunk, share in _chunks(sound):
             await self._wire.drain()
             until = begin + round(share * len(clause))
             response.voice_samples += len(chunk)
             response.marks.append((response.voice_samples, until))
             self._sounds(len(chunk))
-            self._wire.send(
+            self._send(
                 messages.AssistantAudio(
                     conversation=self._name,
                     response=response.name,
@@ -222,6 +227,25 @@ class Replies:
                     text_until=until,
                 )
             )
+
+    async def _spoken(self, clause: str) -> NDArray[np.int16]:
+        """Return a clause in the voice that was asked for, else in the packaged one, else silent.
+
+        A voice that cannot be had is told once; the words stand in the transcript all the same.
+        """
+        speed = self._settings.speed
+        for voice in dict.fromkeys((self._settings.voice, "")):
+            if voice in self._mute:
+                continue
+            speak = partial(_speak, voice=voice, text=clause, speed=speed)
+            try:
+                sound: NDArray[np.int16] = await self._engines.speech.submit(speak)
+            except EngineUnavailable as missing:
+                self._mute.add(voice)
+                self._trouble("voice", str(missing))
+            else:
+                return sound
+        return np.zeros(0, np.int16)
 
     def _sounds(self, samples: int) -> None:
         """Reckon how long the loudspeaker will sound, in samples of the visitor's stream."""
@@ -232,14 +256,13 @@ class Replies:
 
     # Tools.
 
-    async def _call(self, name: str, arguments: str) -> str:
+    def tell(self, name: str, arguments: str) -> str:
+        """Call a tool without waiting for it; return the call's id."""
         call_id = f"c{next(self._calls)}"
         running = next(
             (key for key, task in self._tasks.items() if task is asyncio.current_task()), ""
         )
-        result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._results[call_id] = result
-        self._wire.send(
+        self._send(
             messages.ToolCall(
                 conversation=self._name,
                 response=running,
@@ -248,17 +271,24 @@ class Replies:
                 arguments=arguments,
             )
         )
+        return call_id
+
+    async def call(self, name: str, arguments: str) -> str:
+        """Call a tool and return what it said."""
+        call_id = self.tell(name, arguments)
+        result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._results[call_id] = result
         try:
             return await result
         except asyncio.CancelledError:
             self._results.pop(call_id, None)
-            self._wire.send(messages.ToolCancelled(conversation=self._name, call_id=call_id))
+            self._send(messages.ToolCancelled(conversation=self._name, call_id=call_id))
             raise
 
     # Small things.
 
     def _transcript(self, response: _Response, delta: str, *, final: bool) -> None:
-        self._wire.send(
+        self._send(
             messages.AssistantTranscript(
                 conversation=self._name,
                 response=response.name,
@@ -268,14 +298,22 @@ class Replies:
             )
         )
 
+    def _send(self, message: messages.FromInference) -> None:
+        if not self._closed:
+            self._wire.send(message)
+
     def _trouble(self, code: str, sentence: str) -> None:
         logger.warning("! %s: %s", self._name, sentence)
-        self._wire.send(
+        self._send(
             messages.Trouble(conversation=self._name, code=code, sentence=sentence, fatal=False)
         )
 
 
-async def _verbatim(text: str) -> AsyncIterator[str]:
+def _speak(voices: Voices, voice: str, text: str, speed: float) -> NDArray[np.int16]:
+    return voices.of(voice).speak(text, speed)
+
+
+async def _verbatim(text: str) -> AsyncGenerator[str, None]:
     yield text
 
 

@@ -6,8 +6,9 @@ told and the persona answers, so that a visitor is never left in silence.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Final, Protocol
 
 from voiced.errors import ConfigError, VoicedError
 from voiced.inference import endpoint, persona
@@ -15,8 +16,17 @@ from voiced.messages.inference import Declaration, Row, Settings
 
 SMALL_MODEL: Final = "smollm2"
 
-Call = Callable[[str, str], Awaitable[str]]
-"""Calls a tool by name with JSON arguments, and returns what the model is told."""
+
+class Toolbox(Protocol):
+    """The tools of a conversation; arguments are JSON."""
+
+    tools: tuple[Declaration, ...]
+
+    async def call(self, name: str, arguments: str) -> str:
+        """Call a tool and return what the model is told of it."""
+
+    def tell(self, name: str, arguments: str) -> str:
+        """Call a tool without waiting for what comes of it; return the call's id."""
 
 
 class Answerer:
@@ -43,33 +53,30 @@ class Answerer:
             self._talk = self._persona(settings)
             self._talk.prime(tuple(rows))
 
-    async def answer(
-        self, rows: Sequence[Row], tools: Sequence[Declaration], call: Call
-    ) -> AsyncIterator[str]:
+    async def answer(self, rows: Sequence[Row], toolbox: Toolbox) -> AsyncGenerator[str, None]:
         """Yield the answer to what the visitor said since the last assistant row."""
         said = unanswered(rows)
         # The persona hears everything, so that it knows what was said when it has to step in.
         own = self._talk.answer(said)
-        model = self._model(rows, tools, call)
+        model = self._model(rows, toolbox)
         if model is not None:
             spoke = False
             try:
-                async for delta in model:
-                    spoke = True
-                    yield delta
+                async with contextlib.aclosing(model):
+                    async for delta in model:
+                        spoke = True
+                        yield delta
             except VoicedError as error:
                 self._trouble("reply_engine", f"{error}; the persona answers meanwhile")
             if spoke:
                 return
         yield own.text
-        if own.call and any(tool.name == own.call for tool in tools):
-            await call(own.call, "{}")
+        if own.call and any(tool.name == own.call for tool in toolbox.tools):
+            toolbox.tell(own.call, "{}")
 
-    def _model(
-        self, rows: Sequence[Row], tools: Sequence[Declaration], call: Call
-    ) -> AsyncIterator[str] | None:
+    def _model(self, rows: Sequence[Row], toolbox: Toolbox) -> AsyncGenerator[str, None] | None:
         if self._settings.endpointurl:
-            return endpoint.answer(self._settings, rows, tools, call)
+            return endpoint.answer(self._settings, rows, toolbox.tools, toolbox.call)
         return None
 
     def _persona(self, settings: Settings) -> persona.Talk:
@@ -87,7 +94,7 @@ def unanswered(rows: Sequence[Row]) -> str:
     """Return what the visitor said since the last assistant row."""
     said: list[str] = []
     for row in reversed(rows):
-        if row.role == "assistant":
+        if row.role == "assistant" and row.text:  # of an empty one nothing was heard
             break
         if row.role == "user":
             said.append(row.text)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from voiced.inference.dialogue import Dialogue
 from voiced.inference.engines import Engines
 from voiced.inference.wire import Wire
+from voiced.inference.worker import watched
 from voiced.messages import inference as messages
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Service:
 
     def _warm(self) -> None:
         if self._warming is None or self._warming.done():
-            self._warming = asyncio.create_task(self._load(), name="warm")
+            self._warming = watched(asyncio.create_task(self._load(), name="warm"))
 
     async def _load(self) -> None:
         for sentence in await self._engines.warm():

@@ -67,19 +67,7 @@ class Espeak:
         """Return `text` spoken."""
         if not text.strip():
             return np.zeros(0, np.int16)
-        command = [*self._arguments, "-s", str(int(165 * speed))]
-        try:
-            spoken = subprocess.run(  # noqa: S603 - fixed program, text on stdin
-                command,
-                input=text.encode(),
-                capture_output=True,
-                timeout=_ESPEAK_TIMEOUT_S,
-                check=True,
-            ).stdout
-        except (OSError, subprocess.SubprocessError) as error:
-            raise models.EngineUnavailable(
-                f"{ESPEAK} did not speak ({type(error).__name__}): check `{' '.join(command)}`"
-            ) from error
+        spoken = _run([*self._arguments, "-s", str(int(165 * speed))], text)
         # The length fields of a wave header written to a pipe are unknown: the rest is samples.
         with wave.open(io.BytesIO(spoken)) as file:
             rate = file.getframerate()
@@ -122,13 +110,8 @@ class Piper:
 
     def speak(self, text: str, speed: float) -> NDArray[np.int16]:
         """Return `text` spoken."""
-        phonemes = subprocess.run(  # noqa: S603 - fixed program, text on stdin
-            [self._espeak, "--stdin", "-q", "--ipa", "-v", self._language],
-            input=text.encode(),
-            capture_output=True,
-            timeout=_ESPEAK_TIMEOUT_S,
-            check=True,
-        ).stdout.decode()
+        command = [self._espeak, "--stdin", "-q", "--ipa", "-v", self._language]
+        phonemes = _run(command, text).decode()
         ids = list(self._ids["^"])
         for phoneme in " ".join(phonemes.split()):
             if phoneme in self._ids:
@@ -238,6 +221,22 @@ class Clauses:
             clause = _FIRST_CLAUSE.match(self._text)
             return clause.end() if clause else 0
         return 0
+
+
+def _run(command: list[str], text: str) -> bytes:
+    """Return what espeak-ng writes when it reads `text`."""
+    try:
+        return subprocess.run(
+            command,
+            input=text.encode(),
+            capture_output=True,
+            timeout=_ESPEAK_TIMEOUT_S,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise models.EngineUnavailable(
+            f"{ESPEAK} did not speak ({type(error).__name__}): try `{' '.join(command)}`"
+        ) from error
 
 
 def _resampled(sound: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -15,6 +15,20 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
+def watched(task: asyncio.Task[None]) -> asyncio.Task[None]:
+    """Return the task, whose failure goes to the loop's exception handler the moment it fails."""
+    task.add_done_callback(_report)
+    return task
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if task.cancelled() or task.exception() is None:
+        return
+    task.get_loop().call_exception_handler(
+        {"message": f"{task.get_name()} failed", "exception": task.exception(), "task": task}
+    )
+
+
 class Worker(Generic[T]):
     """An engine, loaded at its first use, and everything that waits for it.
 
