@@ -280,6 +280,11 @@ class MidiMap:
                 self._rules.append(_Rule(binding=binding, target=target))
         self._controls: dict[tuple[int, str], _Control] = {}
 
+    @property
+    def empty(self) -> bool:
+        """Whether no binding is in force."""
+        return not self._rules
+
     def wants(self, port: str) -> bool:
         """Tell whether any binding listens to this port."""
         return any(matches(rule.binding.port, port) for rule in self._rules)
