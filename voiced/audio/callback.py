@@ -24,10 +24,14 @@ MAX_BLOCK = 8192
 """Longest block served at once, frames; `ring.LAP_MARGIN` is the same."""
 STEP_TOLERANCE_S = 0.06
 """How far far may be from near on two streams before it is put back in step."""
-ANCHOR_FIRST_S = 2.5
-ANCHOR_EVERY_S = 10.0
-ANCHOR_TOLERANCE_NS = 4_000_000
-"""An epoch whose time is off by more than this is corrected by another record."""
+ANCHOR_EVERY_S = 1.0
+ANCHOR_SETTLED_S = 10.0
+"""A stream is looked at every second at first, every ten seconds when it is this old."""
+ANCHOR_TOLERANCE_S = 0.004
+"""An epoch whose time or latency is off by more than this is corrected by another record."""
+
+
+_NEVER = 1 << 62
 
 
 class LaneIO(NamedTuple):
@@ -46,41 +50,66 @@ class Anchor:
     off by more than a few milliseconds, another record of the same generation says so.
     """
 
-    __slots__ = ("_clock", "_device", "_direction", "_due", "_epoch", "_least")
+    __slots__ = (
+        "_clock",
+        "_device",
+        "_direction",
+        "_due_ns",
+        "_epoch",
+        "_input_s",
+        "_late_ns",
+        "_output_s",
+        "_settled_ns",
+    )
 
     def __init__(self, device: DeviceSegment, direction: str, clock: Clock) -> None:
         self._device = device
         self._direction = direction
         self._clock = clock
         self._epoch: Epoch | None = None
-        self._least = 0
-        self._due = 0
+        self._late_ns = _NEVER
+        self._input_s = self._output_s = 0.0
+        self._due_ns = self._settled_ns = 0
 
     def start(self, epoch: Epoch, *, exact: bool = False) -> None:
         """Append the first epoch of a stream; an exact one is never corrected."""
         self._epoch = None if exact else epoch
         self._device.append_epoch(self._direction, epoch)
-        self._least = 1 << 62
-        self._due = epoch.mono_ns + int(ANCHOR_FIRST_S * 1e9)
+        self._late_ns = _NEVER
+        self._due_ns = epoch.mono_ns + int(ANCHOR_EVERY_S * 1e9)
+        self._settled_ns = epoch.mono_ns + int(ANCHOR_SETTLED_S * 1e9)
 
-    def observe(self, frame: int) -> bool:
-        """Note that the block that begins with `frame` is served now; True = record corrected."""
+    def observe(self, frame: int, input_s: float, output_s: float) -> bool:
+        """Note that the block that begins with `frame` is served now; True = record corrected.
+
+        Args:
+            frame: in this direction's counter.
+            input_s: latency from the microphone, as the host measures it at this block.
+            output_s: latency to the loudspeaker.
+        """
         epoch = self._epoch
         if epoch is None:
             return False
         now = self._clock.mono_ns()
         late = now - epoch.time_of(frame)
-        if late < self._least:
-            self._least = late
-        if now < self._due:
+        if late < self._late_ns:
+            self._late_ns, self._input_s, self._output_s = late, input_s, output_s
+        if now < self._due_ns:
             return False
-        least, self._least = self._least, 1 << 62
-        self._due = now + int(ANCHOR_EVERY_S * 1e9)
-        if abs(least) < ANCHOR_TOLERANCE_NS:
+        wait_s = ANCHOR_EVERY_S if now < self._settled_ns else ANCHOR_SETTLED_S
+        self._due_ns = now + int(wait_s * 1e9)
+        late, self._late_ns = self._late_ns, _NEVER
+        heard, spoken = (round(s * epoch.samplerate) for s in (self._input_s, self._output_s))
+        off = max(abs(heard - epoch.input_latency), abs(spoken - epoch.output_latency))
+        if abs(late) < ANCHOR_TOLERANCE_S * 1e9 and off < ANCHOR_TOLERANCE_S * epoch.samplerate:
             return False
-        corrected = epoch._replace(frame=frame, mono_ns=epoch.time_of(frame) + least)
-        self._epoch = corrected
-        self._device.append_epoch(self._direction, corrected)
+        self._epoch = epoch._replace(
+            frame=frame,
+            mono_ns=epoch.time_of(frame) + late,
+            input_latency=heard,
+            output_latency=spoken,
+        )
+        self._device.append_epoch(self._direction, self._epoch)
         return True
 
 
@@ -97,6 +126,12 @@ class Callback:
         near_wake: set once per `append_frames`.
         edge_wake: set at a gate edge, a finished flush and an epoch.
         max_block: longest block that will come; longer ones are served in parts.
+
+    Attributes:
+        frame: first near frame not yet served.
+        output_frame: first output frame not yet served.
+        input_latency_s: from the microphone to this block, as the host last measured it.
+        output_latency_s: from this block to the loudspeaker.
     """
 
     def __init__(
@@ -113,6 +148,7 @@ class Callback:
         max_block: int = MAX_BLOCK,
     ) -> None:
         self.samplerate = samplerate
+        self.input_latency_s = self.output_latency_s = 0.0
         self._clock = clock or Clock()
         self._max_block = max_block
         self._append_frames = append_frames
@@ -165,41 +201,25 @@ class Callback:
         self._words[Device.DEVICE_FRAME] = frame
         return frame
 
-    def start_input(
-        self,
-        blocksize: int,
-        latency_s: float = 0.0,
-        output_latency_s: float = 0.0,
-        exact_ns: int | None = None,
-    ) -> None:
-        """Append the input epoch; called before the first input block is served.
+    def start_input(self, blocksize: int, exact_ns: int | None = None) -> None:
+        """Append the input epoch, with the latencies set; called before its first block.
 
         Args:
             blocksize: frames; 0 = varies.
-            latency_s: from the microphone to the callback.
-            output_latency_s: from the callback to the loudspeaker, where one stream serves both.
             exact_ns: time of the first block for a card that runs by the clock itself; None = now,
                 to be corrected when the flow of blocks shows it wrong.
         """
-        epoch = self._epoch(self.frame, blocksize, latency_s, output_latency_s, exact_ns)
+        epoch = self._epoch(self.frame, blocksize, exact_ns)
         self._input_anchor.start(epoch, exact=exact_ns is not None)
         self._wake_control()
 
-    def start_output(
-        self,
-        blocksize: int,
-        latency_s: float = 0.0,
-        input_latency_s: float = 0.0,
-        exact_ns: int | None = None,
-    ) -> None:
-        """Append the output epoch; called before the first output block is served."""
-        epoch = self._epoch(self.output_frame, blocksize, input_latency_s, latency_s, exact_ns)
+    def start_output(self, blocksize: int, exact_ns: int | None = None) -> None:
+        """Append the output epoch, with the latencies set; called before its first block."""
+        epoch = self._epoch(self.output_frame, blocksize, exact_ns)
         self._output_anchor.start(epoch, exact=exact_ns is not None)
         self._wake_control()
 
-    def _epoch(
-        self, frame: int, blocksize: int, input_s: float, output_s: float, exact_ns: int | None
-    ) -> Epoch:
+    def _epoch(self, frame: int, blocksize: int, exact_ns: int | None) -> Epoch:
         self._words[Device.GENERATION] = self._generation
         return Epoch(
             generation=self._generation,
@@ -207,8 +227,8 @@ class Callback:
             mono_ns=self._clock.mono_ns() if exact_ns is None else exact_ns,
             samplerate=self.samplerate,
             blocksize=blocksize,
-            input_latency=round(input_s * self.samplerate),
-            output_latency=round(output_s * self.samplerate),
+            input_latency=round(self.input_latency_s * self.samplerate),
+            output_latency=round(self.output_latency_s * self.samplerate),
         )
 
     def duplex(self, samples: Float32 | None, playout: Float32 | None, frames: int) -> None:
@@ -243,7 +263,7 @@ class Callback:
 
     def _input(self, samples: Float32 | None, frames: int) -> None:
         frame = self.frame
-        edge = self._input_anchor.observe(frame)
+        edge = self._input_anchor.observe(frame, self.input_latency_s, self.output_latency_s)
         for microphone in self._microphones:
             if microphone.gate_edge(frame):
                 edge = True
@@ -259,7 +279,9 @@ class Callback:
 
     def _output(self, playout: Float32 | None, frames: int) -> None:
         far_at = self._far_at if self._duplex else self._keep_step(frames)
-        news = self._output_anchor.observe(self.output_frame)
+        news = self._output_anchor.observe(
+            self.output_frame, self.input_latency_s, self.output_latency_s
+        )
         if playout is not None:
             playout.fill(0.0)
         sounding = 0

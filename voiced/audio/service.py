@@ -116,7 +116,7 @@ class Service:
                     raise RemoteProtocolError("a second OpenDevice needs a new process")
                 self._wanted = message
             case ListDevices():
-                from voiced.audio.device import list_devices
+                from voiced.audio.pair import list_devices
 
                 self._channel.send(list_devices())
             case PlayFile():
@@ -164,7 +164,8 @@ class Service:
                 callback = self._callback(wanted, lanes, wanted.samplerate, duplex=True)
                 return VirtualDevice(wanted, callback, self._device, lanes, self._clock)
             case "portaudio":
-                from voiced.audio.device import PortAudioDevice, choose_pair
+                from voiced.audio.device import PortAudioDevice
+                from voiced.audio.pair import choose_pair
 
                 pair = choose_pair(wanted)
                 callback = self._callback(wanted, lanes, pair.samplerate, duplex=pair.duplex)

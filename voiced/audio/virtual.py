@@ -184,8 +184,8 @@ class VirtualDevice:
         self._header_due_ns = self._start_ns
         self._served = 0
         first_ns = self._start_ns + self.block * 1_000_000_000 // self.samplerate
-        callback.start_input(self.block, exact_ns=first_ns)
-        callback.start_output(self.block, exact_ns=first_ns)
+        callback.start_input(self.block, first_ns)
+        callback.start_output(self.block, first_ns)
 
     def _missed(self, visitor: Visitor, device: DeviceSegment) -> int:
         """Return the frames since this agent's first open gate, if a predecessor saw it.

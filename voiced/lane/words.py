@@ -122,13 +122,14 @@ class Lane(IntEnum):
     EDGE_COUNT = 45
     """Edges ever appended; the last EDGES are kept."""
     LEVEL_IN = 46
-    """Peak of near since the last block that control read, millionths, before the gate."""
+    """Peak of near before the gate, millionths; falls to half in 50 ms, so that a reader at 30 Hz
+    misses none."""
     LEVEL_OUT = 47
-    """Peak of this lane's playout, millionths."""
+    """Peak of this lane's playout after volume, millionths; falls as LEVEL_IN does."""
     SOUNDED_AT = 48
     """Far position just behind the last frame louder than -60 dBFS that this lane played."""
     UNDERRUNS = 49
-    """Blocks in which a published, unfinished reply ran dry."""
+    """Times that a published, unfinished reply ran dry."""
 
 
 class Playback(IntEnum):
@@ -170,7 +171,10 @@ def stamp_word(owner: Owner) -> Device:
 class Epoch(NamedTuple):
     """One start of a stream in one direction: the only bridge between frames and time.
 
-    Frame f of this epoch passed the callback at about `mono_ns + (f - frame) / samplerate`.
+    Frame f of this epoch passed the callback at about `mono_ns + (f - frame) / samplerate`. A later
+    record of the same generation is no new start: it corrects the time, because the first blocks of
+    a stream come late or in a heap, or because the card's crystal is not the machine's clock.
+    Resamplers start anew when the generation changes, not when a record is added.
     """
 
     generation: int
