@@ -6,12 +6,13 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.midi.jack import Jack, jack_server
+from tests.midi.pedal import DOWN, PORT, UP, Pedal
+from tests.servers import JackServer
 from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, Binding, MidiMap, resolver
 from voiced.mind.inputs import HolderGone, Write
@@ -23,44 +24,31 @@ pytestmark = pytest.mark.skipif(
     reason="jackd, or rtmidi's JACK backend, is not installed: no real ports to test on",
 )
 
-WITHIN_S = 15.0
-DOWN, UP = [0xB0, 64, 127], [0xB0, 64, 0]
+WITHIN_S = 20.0
+LISTENING = f"listening to {PORT}"
 RESOLVE = resolver(["voice_agent"], lambda agent, page, name: ROWS.get(name))
-
-
-class Pedal:
-    """A pedal with a lamp, as another program sees it: rtmidi's virtual ports on JACK."""
-
-    def __init__(self, lamps: Callable[[list[int]], None], client: str = "Stomp") -> None:
-        self._out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=client)
-        self._out.open_virtual_port("FS-1")
-        self._in = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=f"{client} lamps")
-        self._in.set_callback(lambda event, _: lamps(event[0]))
-        self._in.open_virtual_port("FS-1")
-
-    def send(self, message: list[int]) -> None:
-        self._out.send_message(message)
-
-    def unplug(self) -> None:
-        for port in (self._out, self._in):
-            port.close_port()
-            port.delete()
 
 
 class Rig:
     """A door with a queue for everything it says."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = {**os.environ, **env}
         self.aimed: asyncio.Queue[Aimed] = asyncio.Queue()
         self.told: asyncio.Queue[str] = asyncio.Queue()
-        self.lamps: asyncio.Queue[list[int]] = asyncio.Queue()
-        self.door = MidiDoor(self.aimed.put_nowait, self.told.put_nowait, backend="UNIX_JACK")
+        self.door = MidiDoor(
+            self.aimed.put_nowait,
+            self.told.put_nowait,
+            environment=self.env,
+            backend="UNIX_JACK",
+        )
         bindings = [Binding(port="fs-1", control=64, address="/voice_agent/par/Talk")]
         self.door.configure(MidiMap(bindings, RESOLVE, lambda *_: False))
 
-    def pedal(self) -> Pedal:
-        return Pedal(lambda lamp: self.loop.call_soon_threadsafe(self.lamps.put_nowait, lamp))
+    async def pedal(self) -> Pedal:
+        pedal = await asyncio.to_thread(Pedal, self.env)
+        await self.line(LISTENING)
+        return pedal
 
     async def line(self, part: str) -> str:
         while part not in (line := await asyncio.wait_for(self.told.get(), WITHIN_S)):
@@ -70,13 +58,13 @@ class Rig:
     async def next(self) -> Aimed:
         return await asyncio.wait_for(self.aimed.get(), WITHIN_S)
 
-    async def lamp(self) -> list[int]:
-        return await asyncio.wait_for(self.lamps.get(), WITHIN_S)
+    async def lamp(self, pedal: Pedal) -> bytes:
+        return bytes.fromhex(await asyncio.wait_for(asyncio.to_thread(pedal.line), WITHIN_S))
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Rig]:
-    rig = Rig()
+async def running(env: dict[str, str]) -> AsyncIterator[Rig]:
+    rig = Rig(env)
     task = asyncio.create_task(rig.door.run())
     try:
         yield rig
@@ -87,8 +75,8 @@ async def running() -> AsyncIterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-def jack():
-    with jack_server() as server:
+def jack() -> Iterator[JackServer]:
+    with JackServer() as server:
         yield server
 
 
@@ -99,21 +87,20 @@ def write(value: bool, aimed: Aimed) -> None:
     assert aimed.input.origin.kind == "midi"
 
 
-def test_a_pedal_talks_shows_the_gate_and_lets_go_when_it_is_unplugged(jack: Jack) -> None:
+def test_a_pedal_talks_shows_the_gate_and_lets_go_when_it_is_unplugged(jack: JackServer) -> None:
     async def scene() -> None:
-        async with running() as rig:
+        async with running(jack.env) as rig:
             await rig.line("no MIDI port")
-            pedal = rig.pedal()  # plugged in while the daemon runs
-            await rig.line("listening to Stomp:FS-1")
+            pedal = await rig.pedal()  # plugged in while the daemon runs
 
             pedal.send(DOWN)
             write(True, await rig.next())
             rig.door.show_gate("voice_agent", True)
-            assert await rig.lamp() == [0xB0, 64, 127]
+            assert await rig.lamp(pedal) == DOWN
             pedal.send(UP)
             write(False, await rig.next())
             rig.door.show_gate("voice_agent", False)
-            assert await rig.lamp() == [0xB0, 64, 0]
+            assert await rig.lamp(pedal) == UP
 
             pedal.send(DOWN)
             write(True, press := await rig.next())
@@ -122,9 +109,8 @@ def test_a_pedal_talks_shows_the_gate_and_lets_go_when_it_is_unplugged(jack: Jac
             assert gone.input == HolderGone(origin=press.input.origin)
             await rig.line("no MIDI port")
 
-            again = rig.pedal()
-            await rig.line("listening to Stomp:FS-1")
-            assert await rig.lamp() == [0xB0, 64, 0], "a pedal that comes back is shown the gate"
+            again = await rig.pedal()
+            assert await rig.lamp(again) == UP, "a pedal that comes back is shown the gate"
             again.send(DOWN)
             write(True, await rig.next())
             again.unplug()
@@ -133,39 +119,35 @@ def test_a_pedal_talks_shows_the_gate_and_lets_go_when_it_is_unplugged(jack: Jac
 
 
 def test_the_end_of_the_midi_server_lets_go_and_its_return_is_noticed() -> None:
-    async def scene(server: Jack) -> None:
-        async with running() as rig:
-            pedal = rig.pedal()
-            await rig.line("listening to Stomp:FS-1")
+    async def scene(server: JackServer) -> None:
+        async with running(server.env) as rig:
+            pedal = await rig.pedal()
             pedal.send(DOWN)
             write(True, await rig.next())
             await asyncio.to_thread(server.stop)
-            gone = await rig.next()
-            assert isinstance(gone.input, HolderGone)
+            assert isinstance((await rig.next()).input, HolderGone)
             pedal.unplug()
             await rig.line("no JACK server runs")
             await asyncio.to_thread(server.start)
-            pedal = rig.pedal()
-            await rig.line("listening to Stomp:FS-1")
+            pedal = await rig.pedal()
             pedal.send(DOWN)
             write(True, await rig.next())
             pedal.unplug()
 
-    with jack_server() as server:
+    with JackServer() as server:
         asyncio.run(scene(server))
 
 
-def test_the_end_of_the_midi_process_lets_go_and_a_new_one_listens(jack: Jack) -> None:
+def test_the_end_of_the_midi_process_lets_go_and_a_new_one_listens(jack: JackServer) -> None:
     async def scene() -> None:
-        async with running() as rig:
-            pedal = rig.pedal()
-            await rig.line("listening to Stomp:FS-1")
+        async with running(jack.env) as rig:
+            pedal = await rig.pedal()
             pedal.send(DOWN)
             write(True, await rig.next())
             first = rig.door.pid
             os.kill(first, signal.SIGKILL)
             assert isinstance((await rig.next()).input, HolderGone)
-            await rig.line("listening to Stomp:FS-1")
+            await rig.line(LISTENING)
             assert rig.door.pid != first
             pedal.send(DOWN)
             write(True, await rig.next())
@@ -174,11 +156,10 @@ def test_the_end_of_the_midi_process_lets_go_and_a_new_one_listens(jack: Jack) -
     asyncio.run(scene())
 
 
-def test_the_end_of_the_daemon_lets_go(jack: Jack) -> None:
+def test_the_end_of_the_daemon_lets_go(jack: JackServer) -> None:
     async def scene() -> Aimed:
-        async with running() as rig:
-            pedal = rig.pedal()
-            await rig.line("listening to Stomp:FS-1")
+        async with running(jack.env) as rig:
+            pedal = await rig.pedal()
             pedal.send(DOWN)
             write(True, await rig.next())
         pedal.unplug()
@@ -187,13 +168,12 @@ def test_the_end_of_the_daemon_lets_go(jack: Jack) -> None:
     assert isinstance(asyncio.run(scene()).input, HolderGone)
 
 
-def test_garbage_from_a_port_means_nothing(jack: Jack) -> None:
+def test_garbage_from_a_port_means_nothing(jack: JackServer) -> None:
     async def scene() -> None:
-        async with running() as rig:
-            pedal = rig.pedal()
-            await rig.line("listening to Stomp:FS-1")
-            for garbage in ([0xF0, 1, 0xF7], [0xE0, 0, 64], [0xC0, 5], [0xB0, 123, 0]):
-                pedal.send(garbage)
+        async with running(jack.env) as rig:
+            pedal = await rig.pedal()
+            for garbage in ("f001f7", "e00040", "c005", "b07b00"):
+                pedal.send(bytes.fromhex(garbage))
             pedal.send(DOWN)
             write(True, await rig.next())
             pedal.unplug()
@@ -201,13 +181,11 @@ def test_garbage_from_a_port_means_nothing(jack: Jack) -> None:
     asyncio.run(scene())
 
 
-def test_without_any_midi_system_there_is_a_sentence(monkeypatch) -> None:
-    monkeypatch.setenv("JACK_DEFAULT_SERVER", "voiced_nobody")
-    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
-
+def test_without_any_midi_system_there_is_a_sentence() -> None:
     async def scene() -> None:
-        async with running() as rig:
+        env = {"JACK_DEFAULT_SERVER": "voiced_nobody", "JACK_NO_START_SERVER": "1"}
+        async with running(env) as rig:
             assert "modprobe snd-seq" in await rig.line("no MIDI")
-            assert rig.door.inputs == ()
+            assert rig.door.inputs() == ()
 
     asyncio.run(scene())

@@ -64,9 +64,9 @@ class MidiDoor:
         self.status = "no MIDI bindings"
         """How MIDI is, as a sentence."""
 
-    @property
     def inputs(self) -> tuple[str, ...]:
-        """The input ports there are, while there are bindings."""
+        """Return the input ports there are; without bindings, the first question starts looking."""
+        self._configured.set()
         return self._names.inputs
 
     def configure(self, midi_map: MidiMap) -> None:
