@@ -91,7 +91,8 @@ class Gap(NamedTuple):
 class CutDone(NamedTuple):
     """The cut is carried out: this much was heard."""
 
-    items: list[HeardItem]
+    items: list[tuple[int, HeardItem]]
+    """(leg, item) of everything that was cut."""
 
 
 Effect: TypeAlias = (
@@ -503,7 +504,7 @@ class Playout:
             if not (reached and o.read >= target) and self._cut_replies:
                 return []
         effects: list[Effect] = []
-        heard: list[HeardItem] = []
+        heard: list[tuple[int, HeardItem]] = []
         for reply in self._cut_replies:
             for item in self._spoken(reply):
                 whole = item.heard == item.received and item.complete
@@ -512,7 +513,7 @@ class Playout:
                 if not whole:
                     effects += self._tell(reply, item, item.heard, True)
                 if reply.leg >= 0:
-                    heard.append(_heard_item(reply, item, whole))
+                    heard.append((reply.leg, _heard_item(reply, item, whole)))
             effects += self._reply_heard(reply)
             if reply.status:
                 self._forget(reply)

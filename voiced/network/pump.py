@@ -219,16 +219,18 @@ class Pump:
         self._tell(upload.trim(write, int(keep_s * source.near_rate(write))))
         while True:
             write = self._observe(upload)
-            source.lane.put(Lane.NEAR_READ, upload.position)
             rate = source.near_rate(upload.position)
             limit = self._limit(write, rate)
             match await self._next(upload, write, limit, rate):
                 case Wait():
+                    # Everything before the position was taken by the provider, or is not for it.
+                    source.lane.put(Lane.NEAR_READ, upload.position)
                     self.wake.clear()
                     if self._observe(upload) == write or self.paused:
                         await self.wake.wait()
                 case Stretch() as stretch:
                     await self._send(stretch, rate)
+                    source.lane.put(Lane.NEAR_READ, stretch.stop)
                 case Opened(frame):
                     await self._sink.take_edge(frame, True)
                 case Closed(frame):

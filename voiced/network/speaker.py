@@ -49,7 +49,7 @@ class Loudspeaker:
         lane.put(Lane.BUFFERED, 0)
         self._playout = Playout(agent, write, lane.get(Lane.FLUSH_DONE))
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[asyncio.Future[list[HeardItem]]] = []
+        self._waiting: list[asyncio.Future[list[tuple[int, HeardItem]]]] = []
         self._moved = (-1, 0)
 
     # --- what the legs say ------------------------------------------------------------------
@@ -95,12 +95,13 @@ class Loudspeaker:
         """The leg is over; what it sent sounds on."""
         self._perform(self._playout.left(self.observe(), leg))
 
-    async def cut(self) -> list[HeardItem]:
-        """Silence the loudspeaker; return what was heard of every reply it cut."""
-        done: asyncio.Future[list[HeardItem]] = asyncio.get_running_loop().create_future()
+    async def cut(self, leg: int) -> list[HeardItem]:
+        """Silence the loudspeaker; return what was heard of the replies of `leg` that it cut."""
+        done: asyncio.Future[list[tuple[int, HeardItem]]]
+        done = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self.silence()
-        return await done
+        return [item for of, item in await done if of == leg]
 
     def silence(self) -> None:
         """Silence the loudspeaker at once, whoever waits for what was heard."""
@@ -167,7 +168,7 @@ class Loudspeaker:
                     assert_never(effect)
         self._arm()
 
-    def _resolve(self, items: list[HeardItem]) -> None:
+    def _resolve(self, items: list[tuple[int, HeardItem]]) -> None:
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():

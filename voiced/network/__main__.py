@@ -1,0 +1,60 @@
+"""The network process: `python -m voiced.network --control-fd N`, started by control."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+# Before numpy is imported: its linear algebra would start a thread for every core.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+
+def main() -> None:
+    """Run until control is gone or says so; exit with the status that tells why."""
+    parser = argparse.ArgumentParser(prog="python -m voiced.network", description=__doc__)
+    parser.add_argument("--control-fd", type=int, required=True, metavar="N")
+    arguments = parser.parse_args()
+    faulthandler.enable()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=os.environ.get("VOICED_LOG", "INFO").upper(),
+        format="network %(message)s",
+    )
+    # websockets logs what it sends; a key or a visitor's words are not for the log.
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    # Ctrl-C reaches the whole terminal; control decides what ends, and when.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    status = asyncio.run(_run(arguments.control_fd))
+    logging.shutdown()
+    sys.stderr.flush()
+    # A name being resolved in a thread may take ten seconds more: it is not waited for.
+    os._exit(status)
+
+
+async def _run(fd: int) -> int:
+    from voiced.errors import ExitCode
+    from voiced.network.service import Service
+
+    loop = asyncio.get_running_loop()
+    service = Service(loop)
+
+    def failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # A fresh process is a known state, and is there within a second.
+        logging.error("! %s", context["message"], exc_info=context.get("exception"))
+        service.end(ExitCode.FAILED)
+
+    loop.set_exception_handler(failed)
+    loop.add_signal_handler(signal.SIGTERM, service.end, ExitCode.DONE)
+    await loop.create_connection(lambda: service.channel, sock=socket.socket(fileno=fd))
+    return await service.run()
+
+
+if __name__ == "__main__":
+    main()

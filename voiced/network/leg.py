@@ -1,0 +1,383 @@
+"""One leg: one connection to a provider, from `OpenLeg` to the message that it is over.
+
+    connecting --start_session--> open --closed, CloseLeg, an error--> over
+
+While it is open three tasks run in one group: the pump, the commands in their order, the meter. The
+first reason to end wins; then the tasks are cancelled, the connection is closed, and the last
+message is told. Whatever a provider module raises ends its leg with a sentence, never the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, assert_never
+
+from voiced.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from voiced.lane.seam import Clock
+from voiced.messages.network import (
+    CloseLeg,
+    Interrupt,
+    LegClosed,
+    LegEvent,
+    LegOpened,
+    LegRefused,
+    LegTrouble,
+    LegUnreachable,
+    Meter,
+    Note,
+    OpenLeg,
+    Say,
+    SendText,
+    ToolResult,
+    TurnEnd,
+    TurnsSkipped,
+    Unsent,
+    UpdateLeg,
+)
+from voiced.network.pump import Pump, Source
+from voiced.network.speaker import Loudspeaker
+from voiced.network.told import Told, ending
+from voiced.network.upload import Rules
+from voiced.providers.contract import (
+    PREROLL_MAX_MS,
+    Connection,
+    LocalWire,
+    Provider,
+    SessionRequest,
+    constant,
+)
+
+METER_S = 0.2
+CLOSE_S = 1.5
+"""Longest wait for a provider to close its connection; what is left of it is the system's."""
+CONTROL_LOST_S = 10.0
+
+Command = SendText | Say | Note | ToolResult | UpdateLeg | Interrupt
+
+logger = logging.getLogger(__name__)
+
+
+class Leg:
+    """One connection to a provider.
+
+    Args:
+        opened: what control asked for.
+        provider: the module.
+        source: the lane's near and far, and the device.
+        loudspeaker: the lane's way out.
+        clock: the daemon's.
+        tell: where messages go.
+        api_key: of the provider's KEY_SERVER.
+        wire: to the inference process.
+    """
+
+    def __init__(
+        self,
+        opened: OpenLeg,
+        provider: Provider,
+        *,
+        source: Source,
+        loudspeaker: Loudspeaker,
+        clock: Clock,
+        tell: Callable[[LegEvent], None],
+        api_key: str,
+        wire: LocalWire | None,
+    ) -> None:
+        self.agent, self.number = opened.agent, opened.leg
+        self._opened, self._provider = opened, provider
+        self._source, self._loudspeaker, self._clock = source, loudspeaker, clock
+        self._tell = tell
+        self._over: asyncio.Future[LegEvent] = asyncio.get_running_loop().create_future()
+        self._commands: asyncio.Queue[Command] = asyncio.Queue()
+        self._conn: Connection | None = None
+        self._since_ns = 0
+        self.pump = Pump(
+            source,
+            self,
+            clock,
+            rate=provider.SAMPLE_RATE_IN,
+            frame_ms=provider.FRAME_MS,
+            catchup_pace=provider.CATCHUP_PACE,
+            trailing_silence_ms=self._number("TRAILING_SILENCE_MS"),
+        )
+        self.told = Told(
+            agent=self.agent,
+            leg=self.number,
+            tell=tell,
+            loudspeaker=loudspeaker,
+            clock=clock,
+            samples=self.pump.samples,
+            sent=lambda: self.pump.samples_sent,
+            rate_out=provider.SAMPLE_RATE_OUT,
+            margin_ms=self._number("HEARD_MARGIN_MS"),
+            push_to_talk=opened.push_to_talk,
+            end=self.end,
+        )
+        self._request = SessionRequest(
+            agent=self.agent,
+            leg=self.number,
+            parameters=opened.parameters,
+            tools=opened.tools,
+            handle=opened.handle,
+            history=opened.history,
+            respond=opened.respond,
+            push_to_talk=opened.push_to_talk,
+            api_key=api_key,
+            wire=wire,
+        )
+        self._begin()
+
+    def _number(self, name: str) -> int:
+        value = constant(self._provider, name)
+        assert isinstance(value, int | float)
+        return int(value)
+
+    def _begin(self) -> None:
+        """Fix where the upload begins: at the turn to be sent again, or at what comes next."""
+        opened, write = self._opened, self._source.write()
+        position = min(opened.from_frame, write) if opened.from_frame >= 0 else write
+        rate = self._source.near_rate(position)
+        preroll = min(self._number("PREROLL_MS"), PREROLL_MAX_MS) * rate // 1000
+        floor = opened.not_before_frame if opened.not_before_frame >= 0 else position
+        self.pump.start(position, Rules(opened.push_to_talk, preroll, floor, self._source.sounds))
+
+    # --- from outside -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect, serve, and tell the end; returns when the leg is over."""
+        reason = await self._connect()
+        if reason is None:
+            reason = await self._serve()
+        self.told.over = True
+        self._loudspeaker.left(self.number)
+        await self._hang_up()
+        logger.info("> %s leg=%d %s", self.agent, self.number, _shown(reason))
+        self._tell(reason)
+
+    def receive(self, message: Command | CloseLeg | TurnEnd) -> None:
+        """Take a message about this leg."""
+        match message:
+            case CloseLeg(let_finish=let_finish):
+                if not let_finish:
+                    self._loudspeaker.silence()
+                self.end(LegClosed(agent=self.agent, leg=self.number, asked=True))
+            case TurnEnd(frame=frame):
+                self.pump.end_turn(frame)
+            case _:
+                if isinstance(message, Interrupt):
+                    # The reflex first; telling the service may wait behind other words.
+                    self._loudspeaker.silence()
+                self._commands.put_nowait(message)
+
+    def end(self, reason: LegEvent) -> None:
+        """End the leg; the first reason counts."""
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    # --- what the pump calls ----------------------------------------------------------------
+
+    async def take_chunk(self, chunk: bytes) -> None:
+        """Give a chunk to the provider."""
+        assert self._conn is not None
+        await self._guarded(self._provider.send_audio_frame(self._conn, chunk), "send_audio_frame")
+
+    async def take_edge(self, frame: int, is_open: bool) -> None:
+        """Tell an edge of the gate to the provider and, where it is a turn's, to the mind."""
+        if self._opened.push_to_talk:
+            if is_open:
+                self.told.turn_started(frame)
+            else:
+                self.told.turn_ended(frame)
+        await self._optional("send_activity", is_open)
+
+    def skipped(self, seconds: float, to_frame: int, lapped: bool) -> None:
+        """Tell what was not sent."""
+        self.told.tell(
+            TurnsSkipped(agent=self.agent, leg=self.number, seconds=seconds, to_frame=to_frame)
+        )
+        if lapped:
+            sentence = (
+                f"{seconds:.1f} s of speech were lost: the service took nothing for as long as the "
+                "microphone's memory lasts"
+            )
+            self.told.tell(
+                LegTrouble(agent=self.agent, leg=self.number, code="near_lapped", sentence=sentence)
+            )
+
+    # --- connecting -------------------------------------------------------------------------
+
+    async def _connect(self) -> LegEvent | None:
+        """Open the connection; return why not, or None."""
+        timeout_s = self._number("CONNECT_TIMEOUT_S")
+        start = asyncio.create_task(self._start(timeout_s), name=f"connect {self.agent}")
+        either: set[asyncio.Future[Any]] = {start, self._over}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not start.done():
+            start.cancel()
+            await asyncio.wait([start], timeout=CLOSE_S)
+            return self._over.result()
+        error = start.exception()
+        if error is None:
+            return self._over.result() if self._over.done() else None
+        if isinstance(error, ProviderRefused):
+            return LegRefused(
+                agent=self.agent, leg=self.number, code=error.code, sentence=str(error)
+            )
+        if isinstance(error, ProviderError):
+            return LegUnreachable(
+                agent=self.agent, leg=self.number, code=error.code, sentence=str(error)
+            )
+        raise error
+
+    async def _start(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                self._conn = await self._guarded(
+                    self._provider.start_session(self._request, self.told), "start_session"
+                )
+                resumed = await self._prime()
+        except TimeoutError:
+            raise ProviderUnavailable(
+                f"{self._opened.provider} did not answer within {timeout_s:g} s", "connect_timeout"
+            ) from None
+        self._since_ns = self._clock.mono_ns()
+        self.told.alive()
+        self._tell(
+            LegOpened(
+                agent=self.agent,
+                leg=self.number,
+                resumed=resumed,
+                service_session=self._conn.session_id,
+            )
+        )
+
+    async def _prime(self) -> str:
+        """Give the service the conversation so far where it does not remember it itself."""
+        assert self._conn is not None
+        history, respond = self._opened.history, self._opened.respond
+        if self._conn.resumed:
+            if respond:
+                await self._optional("prime_history", [], True)
+            return "native"
+        if not history:
+            return "fresh"
+        return "replay" if await self._optional("prime_history", history, respond) else "fresh"
+
+    # --- open -------------------------------------------------------------------------------
+
+    async def _serve(self) -> LegEvent:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._ending(part), name=f"{name} {self.agent}.{self.number}")
+                for name, part in (
+                    ("pump", self.pump.run(self._opened.max_backlog_s)),
+                    ("commands", self._obey()),
+                    ("meter", self._measure()),
+                )
+            ]
+            reason = await self._over
+            for task in tasks:
+                task.cancel()
+        return reason
+
+    async def _ending(self, part: Coroutine[Any, Any, None]) -> None:
+        """Run a part of the leg; an error of the provider ends the leg."""
+        try:
+            await part
+        except ProviderError as error:
+            self.end(ending(self.agent, self.number, error))
+
+    async def _measure(self) -> None:
+        while True:
+            now_ns = self._clock.mono_ns()
+            self.told.tell(
+                Meter(
+                    agent=self.agent,
+                    leg=self.number,
+                    seconds_sent=self.pump.seconds_sent,
+                    seconds_received=self.told.seconds_received,
+                    connected_s=(now_ns - self._since_ns) / 1e9,
+                    response_running=self._loudspeaker.is_running(self.number),
+                    rx_age_s=max(0, now_ns - self.told.received_at_ns) / 1e9,
+                    buffered_s=self._loudspeaker.buffered_s(),
+                )
+            )
+            await asyncio.sleep(self._clock.real_s(METER_S))
+
+    async def _obey(self) -> None:
+        """Carry out what control sends, in its order."""
+        while True:
+            await self._carry_out(await self._commands.get())
+
+    async def _carry_out(self, message: Command) -> None:
+        assert self._conn is not None
+        match message:
+            case SendText(text=text):
+                self.told.turn_end_frame = -1
+                await self._guarded(self._provider.send_text(self._conn, text), "send_text")
+            case Say(text=text):
+                if not await self._optional("say", text):
+                    self._unsent("speak word for word; use Sendtext to have it answer")
+            case Note(text=text):
+                if not await self._optional("note", text):
+                    self._unsent("take a note without answering; use Sendtext")
+            case ToolResult():
+                await self._guarded(
+                    self._provider.send_tool_response(
+                        self._conn, message.call_id, message.name, message.ok, message.result
+                    ),
+                    "send_tool_response",
+                )
+            case UpdateLeg(parameters=parameters, tools=tools):
+                await self._optional("update_session", parameters, tools)
+            case Interrupt():
+                await self._optional("interrupt", await self.told.cut())
+            case _:
+                assert_never(message)
+
+    def _unsent(self, what: str) -> None:
+        sentence = f"{self._opened.provider} cannot {what}"
+        self.told.tell(Unsent(agent=self.agent, leg=self.number, sentence=sentence))
+
+    async def _hang_up(self) -> None:
+        """Close the connection, within a deadline and whatever the provider says to it."""
+        if self._conn is None:
+            return
+        # The leg is over anyway; how badly its connection closed changes nothing.
+        with contextlib.suppress(TimeoutError, ProviderError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._guarded(self._provider.end_session(self._conn), "end_session")
+
+    # --- the provider's code ----------------------------------------------------------------
+
+    async def _optional(self, name: str, *arguments: object) -> bool:
+        """Call an optional function; tell whether the provider has it."""
+        function = getattr(self._provider, name, None)
+        if function is None:
+            return False
+        await self._guarded(function(self._conn, *arguments), name)
+        return True
+
+    async def _guarded(self, call: Awaitable[Any], name: str) -> Any:
+        try:
+            return await call
+        except ProviderError:
+            raise
+        except Exception as error:
+            # A module may come from anybody: its mistake ends its leg, not the process. The text
+            # of the error may hold a key or a visitor's words, so only its kind and place are told.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"{type(error).__name__} in {name} ({place.name}, line {place.lineno})"
+            logger.error("! %s: %s", self._opened.provider, what)
+            raise ProviderUnavailable(
+                f"{self._opened.provider} failed: {what}", "provider_failed"
+            ) from None
+
+
+def _shown(reason: LegEvent) -> str:
+    code = getattr(reason, "code", "")
+    return f"{type(reason).__name__} {code}".strip()

@@ -1,0 +1,303 @@
+"""What a provider tells, turned into the messages of `voiced.messages.network`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from voiced.errors import ProviderError, ProviderRefused
+from voiced.lane.seam import Clock
+from voiced.messages.network import (
+    Affect,
+    AssistantText,
+    Expired,
+    Handle,
+    LegClosed,
+    LegEvent,
+    LegGoaway,
+    LegRefused,
+    LegTrouble,
+    ProviderSignal,
+    ResponseDone,
+    ResponseStarted,
+    SpeechEnded,
+    SpeechStarted,
+    ToolCall,
+    ToolCancelled,
+    Usage,
+    UserText,
+    UserTurnDropped,
+)
+from voiced.network.speaker import Loudspeaker
+from voiced.network.upload import SampleMap
+from voiced.providers.contract import HeardItem
+
+logger = logging.getLogger(__name__)
+
+
+class Told:
+    """The callbacks of one leg (`contract.LegCallbacks`).
+
+    Args:
+        agent: the agent's name.
+        leg: the leg's number.
+        tell: where messages go.
+        loudspeaker: where audio goes.
+        clock: the daemon's.
+        samples: from provider samples to near frames.
+        sent: how many samples the provider was given so far.
+        rate_out: SAMPLE_RATE_OUT.
+        margin_ms: HEARD_MARGIN_MS.
+        push_to_talk: the gate's edges, not the service, say where turns are.
+        end: called with the reason when the service ends the connection.
+
+    Attributes:
+        received_at_ns: when the service last said anything.
+        seconds_received: audio it has sent.
+        turn_end_frame: end of the user's turn that the next reply answers; -1 = none, or typed.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: str,
+        leg: int,
+        tell: Callable[[LegEvent], None],
+        loudspeaker: Loudspeaker,
+        clock: Clock,
+        samples: SampleMap,
+        sent: Callable[[], int],
+        rate_out: int,
+        margin_ms: int,
+        push_to_talk: bool,
+        end: Callable[[LegEvent], None],
+    ) -> None:
+        self._agent, self._leg, self._forward, self._end = agent, leg, tell, end
+        self._loudspeaker, self._clock = loudspeaker, clock
+        self._samples, self._sent = samples, sent
+        self._rate_out, self._margin_ms = rate_out, margin_ms
+        self._push_to_talk = push_to_talk
+        self._chars: dict[tuple[str, str], int] = {}
+        self._odd = False
+        self.over = False
+        """The leg is over: nothing of it is told any more but what it cost."""
+        self.received_at_ns = clock.mono_ns()
+        self.samples_received = 0
+        self.turn_end_frame = -1
+
+    @property
+    def seconds_received(self) -> float:
+        """Seconds of audio that the service has sent."""
+        return self.samples_received / self._rate_out
+
+    # --- life of the connection -------------------------------------------------------------
+
+    def alive(self) -> None:
+        """See `LegCallbacks.alive`, as with every method below."""
+        self.received_at_ns = self._clock.mono_ns()
+
+    def closed(self, error: ProviderError) -> None:
+        """The service, or the way to it, has ended the connection."""
+        self._end(ending(self._agent, self._leg, error))
+
+    def expired(self, sentence: str) -> None:
+        """The service ended the session for good."""
+        self._end(Expired(agent=self._agent, leg=self._leg, sentence=sentence))
+
+    def goaway(self, reason: str, time_left_s: float) -> None:
+        """The service will end the connection."""
+        self.alive()
+        self.tell(
+            LegGoaway(agent=self._agent, leg=self._leg, reason=reason, time_left_s=time_left_s)
+        )
+
+    def handle(self, handle: str) -> None:
+        """A resume handle."""
+        self.alive()
+        if handle:
+            self.tell(Handle(agent=self._agent, leg=self._leg, handle=handle))
+
+    def trouble(self, code: str, sentence: str) -> None:
+        """Something that does not end the connection."""
+        self.alive()
+        self.tell(LegTrouble(agent=self._agent, leg=self._leg, code=code, sentence=sentence))
+
+    # --- the user's side --------------------------------------------------------------------
+
+    def speech_started(self, sample: int | None = None) -> None:
+        """The user began to speak."""
+        self.alive()
+        if not self._push_to_talk:
+            frame = self._frame(sample)
+            self.tell(SpeechStarted(agent=self._agent, leg=self._leg, frame=frame))
+
+    def speech_ended(self, sample: int | None = None) -> None:
+        """The user's turn ended."""
+        self.alive()
+        if not self._push_to_talk:
+            self.turn_ended(self._frame(sample))
+
+    def turn_started(self, frame: int) -> None:
+        """The gate opened by Talk: the turn starts at this frame."""
+        self.tell(SpeechStarted(agent=self._agent, leg=self._leg, frame=frame))
+
+    def turn_ended(self, frame: int) -> None:
+        """The turn ended at this frame, by Talk or because the service says so."""
+        self.turn_end_frame = frame
+        self.tell(SpeechEnded(agent=self._agent, leg=self._leg, frame=frame))
+
+    def user_text(
+        self,
+        item: str,
+        text: str,
+        *,
+        delta: bool = False,
+        final: bool = False,
+        start_sample: int | None = None,
+        end_sample: int | None = None,
+    ) -> None:
+        """The user's turn as transcribed."""
+        self.alive()
+        self.tell(
+            UserText(
+                agent=self._agent,
+                leg=self._leg,
+                item=item,
+                text=text,
+                delta=delta,
+                final=final,
+                start_frame=-1 if start_sample is None else self._frame(start_sample),
+                end_frame=-1 if end_sample is None else self._frame(end_sample),
+            )
+        )
+
+    def user_turn_dropped(self, item: str, end_sample: int | None = None) -> None:
+        """A turn without words."""
+        self.alive()
+        frame = -1 if end_sample is None else self._frame(end_sample)
+        self.tell(UserTurnDropped(agent=self._agent, leg=self._leg, item=item, end_frame=frame))
+
+    # --- the reply --------------------------------------------------------------------------
+
+    def response_started(self, response: str) -> None:
+        """A reply began."""
+        self.alive()
+        if self.over:
+            return
+        self._loudspeaker.started(self._leg, response, self.turn_end_frame)
+        self.turn_end_frame = -1
+        self.tell(ResponseStarted(agent=self._agent, leg=self._leg, response=response))
+
+    def assistant_text(
+        self, response: str, item: str, text: str, *, delta: bool = True, final: bool = False
+    ) -> None:
+        """Words of a reply."""
+        self.alive()
+        if self.over or self._loudspeaker.is_dead(self._leg, response):
+            return
+        key = (response, item)
+        self._chars[key] = (self._chars.get(key, 0) if delta else 0) + len(text)
+        self._loudspeaker.text(self._leg, response, item, self._chars[key])
+        self.tell(
+            AssistantText(
+                agent=self._agent,
+                leg=self._leg,
+                response=response,
+                item=item,
+                text=text,
+                delta=delta,
+                final=final,
+            )
+        )
+
+    def audio(self, response: str, item: str, pcm: bytes, text_until: int | None = None) -> None:
+        """Samples of a reply."""
+        self.alive()
+        if self.over:
+            return
+        self.samples_received += len(pcm) // 2
+        if len(pcm) % 2 and not self._odd:
+            self._odd = True
+            self.trouble("odd_audio", "the service sent half a sample; it was left out")
+        self._loudspeaker.audio(self._leg, response, item, pcm, self._rate_out, text_until)
+
+    def audio_done(self, response: str, item: str) -> None:
+        """All audio of an item has come."""
+        self.alive()
+        if not self.over:
+            self._loudspeaker.item_done(self._leg, response, item)
+
+    def response_done(self, response: str, status: str = "completed") -> None:
+        """All of a reply has come."""
+        self.alive()
+        if self.over:
+            return
+        for key in [key for key in self._chars if key[0] == response]:
+            del self._chars[key]
+        self.tell(ResponseDone(agent=self._agent, leg=self._leg, response=response, status=status))
+        self._loudspeaker.done(self._leg, response, status)
+
+    async def interrupted(self) -> list[HeardItem]:
+        """The user interrupts; the provider truncates by what this returns."""
+        self.alive()
+        return await self.cut()
+
+    async def cut(self) -> list[HeardItem]:
+        """Silence the loudspeaker; return what was heard, less the provider's margin."""
+        return [
+            msgspec.structs.replace(item, ms=max(0, item.ms - self._margin_ms))
+            for item in await self._loudspeaker.cut(self._leg)
+        ]
+
+    # --- tools, money, signals --------------------------------------------------------------
+
+    def tool_call(self, call_id: str, name: str, arguments: str) -> None:
+        """The model calls a tool."""
+        self.alive()
+        self.tell(
+            ToolCall(
+                agent=self._agent, leg=self._leg, call_id=call_id, name=name, arguments=arguments
+            )
+        )
+
+    def tool_cancelled(self, call_id: str) -> None:
+        """A result is no longer wanted."""
+        self.alive()
+        self.tell(ToolCancelled(agent=self._agent, leg=self._leg, call_id=call_id))
+
+    def usage(self, response: str, usd: float, detail: str = "") -> None:
+        """The service's own account; it counts even after the leg."""
+        self.alive()
+        self._forward(
+            Usage(agent=self._agent, leg=self._leg, response=response, usd=usd, detail=detail)
+        )
+
+    def signals(self, channels: Mapping[str, float]) -> None:
+        """Sparse channels."""
+        self.alive()
+        self.tell(ProviderSignal(agent=self._agent, leg=self._leg, channels=dict(channels)))
+
+    def affect(self, item: str, scores: str) -> None:
+        """Prosody scores."""
+        self.alive()
+        self.tell(Affect(agent=self._agent, leg=self._leg, item=item, scores=scores))
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def tell(self, message: LegEvent) -> None:
+        """Tell control, unless the leg is over."""
+        if not self.over:
+            self._forward(message)
+
+    def _frame(self, sample: int | None) -> int:
+        return self._samples.frame_of(self._sent() if sample is None else sample)
+
+
+def ending(agent: str, leg: int, error: ProviderError) -> LegEvent:
+    """Return how a leg ends by an error of its service: for good, or worth another connection."""
+    sentence = str(error)
+    if isinstance(error, ProviderRefused):
+        return LegRefused(agent=agent, leg=leg, code=error.code, sentence=sentence)
+    return LegClosed(agent=agent, leg=leg, asked=False, code=error.code, sentence=sentence)
