@@ -9,13 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.systemd.box import Box, booted, why_not
+from tests.systemd.box import Box
 
-REASON = why_not()
-pytestmark = [
-    pytest.mark.skipif(REASON is not None, reason=REASON or ""),
-    pytest.mark.timeout(180),
-]
+pytestmark = pytest.mark.timeout(180)
 
 UNIT = "voiced.service"
 CONFIG = "/etc/voiced/voiced.toml"
@@ -28,15 +24,15 @@ START_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def box() -> Iterator[Box]:
-    with booted() as machine:
-        machine.write(f"/etc/systemd/system/{UNIT}.d/haste.conf", HASTE)
-        machine.run("systemctl", "daemon-reload")
-        yield machine
+def box(bare_box: Box) -> Iterator[Box]:
+    bare_box.write(f"/etc/systemd/system/{UNIT}.d/haste.conf", HASTE)
+    bare_box.run("systemctl", "daemon-reload")
+    yield bare_box
+    bare_box.run("systemctl", "stop", UNIT)
 
 
 @pytest.fixture
-def service(box: Box, request: pytest.FixtureRequest) -> Iterator[Box]:
+def service(box: Box) -> Iterator[Box]:
     """A service freshly started on an empty state folder and the smallest configuration."""
     box.run("systemctl", "stop", UNIT)
     box.run("systemctl", "reset-failed", UNIT, check=False)
