@@ -12,9 +12,13 @@ import contextlib
 import mmap
 import os
 import select
+import signal
+import socket
 import sys
 import tempfile
 import time
+
+from voiced.errors import ExitCode
 
 PORTABLE = sys.platform != "linux" or os.environ.get("VOICED_PORTABLE_SEAM") == "1"
 
@@ -37,6 +41,34 @@ def create_segment(name: str, size: int, *, portable: bool = PORTABLE) -> int:
 def map_segment(fd: int) -> mmap.mmap:
     """Return the whole segment behind `fd`, mapped shared and writable."""
     return mmap.mmap(fd, os.fstat(fd).st_size)
+
+
+def datagram_pair(*, portable: bool = PORTABLE) -> tuple[socket.socket, socket.socket]:
+    """Return two connected local sockets that keep packets whole and in order.
+
+    Both ends outlive the processes that use them. Linux has SOCK_SEQPACKET, which tells its reader
+    when the other end is gone; SOCK_DGRAM is the portable twin.
+    """
+    kind = socket.SOCK_DGRAM if portable else socket.SOCK_SEQPACKET
+    return socket.socketpair(socket.AF_UNIX, kind)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, where the kernel can.
+
+    The end of the control channel says the same to a child that listens; this is for one that hangs
+    or is stopped at that moment.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    pr_set_pdeathsig = 1
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    # The parent may have died just before: then nobody tells.
+    if os.getppid() != parent:
+        os._exit(ExitCode.CONTROL_GONE)
 
 
 class Wake:
