@@ -52,6 +52,8 @@ class OpenLeg(LegMessage, frozen=True, kw_only=True):
     tools: list[ToolDeclaration] = []
     from_frame: int = -1
     """First near frame that belongs to this leg (an unanswered turn); -1 = what comes next."""
+    not_before_frame: int = -1
+    """The opening of the session: no pre-roll reaches before it; -1 = the leg's first frame."""
     handle: str = ""
     """The provider's own resume handle (opaque text); "" = none."""
     history: list[HistoryRow] = []
