@@ -21,6 +21,7 @@ import msgspec
 
 from voiced.control.channel import Channel
 from voiced.control.supervision import (
+    HELLO_S,
     STALE_S,
     Broken,
     Closed,
@@ -63,7 +64,7 @@ class Child(Generic[T]):
         device: the device segment; the child's stamp is read there.
         greet: called when the child said Hello; returns what it must be told first.
         on_message: called with every later message.
-        on_exit: called with a sentence when a process is gone that nobody asked to go.
+        on_exit: called with a sentence when a process is gone, and whether it was asked to go.
         on_change: called after every input; deadlines and states may have changed.
     """
 
@@ -74,7 +75,7 @@ class Child(Generic[T]):
         device: DeviceSegment,
         greet: Callable[[], Iterable[Message]],
         on_message: Callable[[T], None],
-        on_exit: Callable[[str], None],
+        on_exit: Callable[[str, bool], None],
         on_change: Callable[[], None],
     ) -> None:
         self.supervision = Supervision()
@@ -129,8 +130,15 @@ class Child(Generic[T]):
         self._handle(Tick())
 
     def watch(self) -> None:
-        """Read the stamp; a running child that has not stamped for STALE_S is hung."""
-        if self.running and self._age_s() > STALE_S:
+        """Read the stamp; a running child that stopped stamping is hung."""
+        if not self.running:
+            return
+        age, since_hello = (
+            self._device.age_s(self.program.owner), time.monotonic() - self._hello_at
+        )  # fmt: skip
+        # Between Hello and its first stamp it still loads what it needs.
+        limit = STALE_S if age < since_hello else HELLO_S
+        if min(age, since_hello) > limit:
             self._hung = True
             self._handle(Stale())
 
@@ -147,19 +155,15 @@ class Child(Generic[T]):
             self._channel.drain()
             self._channel = None
         asked = self.supervision.asked or not self.supervision.wanted
-        self.trouble = "" if asked else self._exit_sentence(status)
+        sentence = f"{self.name} was stopped" if asked else self._exit_sentence(status)
+        self.trouble = "" if asked else sentence
         self._broken, self._hung = "", False
-        if self.trouble:
-            self._on_exit(self.trouble)
+        self._on_exit(sentence, asked)
         self._handle(Exited())
 
     def kill(self) -> None:
         """SIGKILL whatever runs; for the very end."""
         self._signal(signal.SIGKILL)
-
-    def _age_s(self) -> float:
-        """Seconds since it stamped, or since its Hello where that is later."""
-        return min(self._device.age_s(self.program.owner), time.monotonic() - self._hello_at)
 
     def _exit_sentence(self, status: int) -> str:
         if self._broken:
@@ -206,7 +210,7 @@ class Child(Generic[T]):
             )
         except OSError as error:
             ours.close()
-            self._on_exit(f"{self.name} cannot be started: {error.strerror or error}")
+            self._on_exit(f"{self.name} cannot be started: {error.strerror or error}", False)
             # Not from here: the machine is in the middle of an input.
             self._loop.call_soon(self._handle, SpawnFailed())
             return

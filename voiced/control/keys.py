@@ -36,9 +36,7 @@ class FoundKey(msgspec.Struct, frozen=True, kw_only=True):
         return f"FoundKey(server={self.server!r}, source={self.source!r}, key=…)"
 
 
-def find_keys(
-    state_dir: Path, environment: Mapping[str, str]
-) -> tuple[list[FoundKey], list[str]]:
+def find_keys(state_dir: Path, environment: Mapping[str, str]) -> tuple[list[FoundKey], list[str]]:
     """Return the keys there are, one a server, and a sentence for each file that was refused.
 
     A credential is `$CREDENTIALS_DIRECTORY/keys_<server>` (or `<server>`), a key file is
@@ -82,8 +80,7 @@ def _read_key(path: Path, source: str, problems: list[str]) -> str:
         # A credential's mode is systemd's business: its folder is private to the service.
         if source == "file" and status.st_mode & 0o077:
             problems.append(
-                f"key file {path} can be read by others; it is not used before "
-                f"`chmod 600 {path}`"
+                f"key file {path} can be read by others; it is not used before `chmod 600 {path}`"
             )
             return ""
         raw = os.read(fd, MAX_KEY + 1)

@@ -61,9 +61,7 @@ def spent_usd(bookings: Iterable[Booking], since_unix: float) -> float:
 
 def day_started(now: datetime.datetime, day_ends: datetime.time) -> datetime.datetime:
     """Return when the day that `now` is in began: the last `day_ends` before it."""
-    today = now.replace(
-        hour=day_ends.hour, minute=day_ends.minute, second=0, microsecond=0
-    )
+    today = now.replace(hour=day_ends.hour, minute=day_ends.minute, second=0, microsecond=0)
     return today if today <= now else today - datetime.timedelta(days=1)
 
 

@@ -45,21 +45,19 @@ class State(msgspec.Struct, kw_only=True):
         return self.values.get(agent, {}).get(page, {}).pop(name, None) is not None
 
     def values_of(
-        self, agent: str, config: Mapping[str, Mapping[str, Value]]
-    ) -> dict[str, dict[str, Value]]:
-        """Return what is kept of an agent, by page; drop what the configuration now overrules.
+        self, agent: str, config: Mapping[tuple[str, str], Value]
+    ) -> dict[tuple[str, str], Value]:
+        """Return what is kept of an agent; drop what the configuration now overrules.
 
-        Args:
-            agent: its name.
-            config: page -> name -> what the configuration says now.
+        Both are by (page, name).
         """
         kept = self.values.get(agent, {})
         for page, rows in kept.items():
-            said = config.get(page, {})
-            for name in [name for name, each in rows.items() if said.get(name) != each.config]:
+            for name in [n for n, each in rows.items() if config.get((page, n)) != each.config]:
                 del rows[name]
-        return {page: {name: each.value for name, each in rows.items()}
-                for page, rows in kept.items()}  # fmt: skip
+        return {
+            (page, name): each.value for page, rows in kept.items() for name, each in rows.items()
+        }
 
     def file(self, state_dir: Path) -> Replace:
         """Return the job that writes this."""

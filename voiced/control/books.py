@@ -1,0 +1,133 @@
+"""What the daemon writes down: kept values, sessions' journals and traces, money spent."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from voiced.control import ledger, traces
+from voiced.control.journal import Append, Finish, Replace, Writer
+from voiced.control.state import load_state
+from voiced.messages.network import Value
+from voiced.mind import effects
+
+KEEP_S = 1.0
+"""Changed values are written at most so often: a fader moves 60 times a second."""
+WRITER_END_S = 0.3
+"""What the writer gets for its last lines."""
+
+
+class Books:
+    """Everything in the state folder.
+
+    Args:
+        told: takes a code and a sentence where something cannot be written; in the loop.
+
+    Attributes:
+        state: kept values and the mute, as they were at the start and as they change.
+        problems: sentences about what could not be read at the start.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, state_dir: Path, told: Callable[[str, str], None]
+    ) -> None:
+        self._state_dir = state_dir
+        self._writer = Writer(
+            lambda path, sentence: _hand_over(loop, lambda: told("trace", sentence))
+        )
+        self.state, problem = load_state(state_dir)
+        self.problems = [problem] if problem else []
+        self._dirty = False
+        self._kept_at = 0.0
+        self._folders: dict[tuple[str, str], Path] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where traces are: one folder an agent."""
+        return self._state_dir / traces.FOLDER
+
+    def close_leftovers(self) -> int:
+        """Close the journals of sessions that never ended; return how many there are."""
+        left = traces.leftovers(self.folder)
+        for path in left:
+            self._writer.submit(Finish(path=path, work=_closing(path)))
+        return len(left)
+
+    def keep(self, agent: str, effect: effects.Keep, config: Value | None) -> None:
+        """Keep a value; it is written within KEEP_S."""
+        self.state.keep(agent, effect.page, effect.name, effect.value, config)
+        self._dirty = True
+
+    def keep_mute(self, on: bool) -> None:
+        """Keep the mute; it is written within KEEP_S."""
+        self.state.muted = on
+        self._dirty = True
+
+    def flush(self, now: float, *, force: bool = False) -> None:
+        """Write the state file where something changed and the last time is long enough ago."""
+        if self._dirty and (force or now - self._kept_at >= KEEP_S):
+            self._dirty, self._kept_at = False, now
+            self._writer.submit(self.state.file(self._state_dir))
+
+    def journal(self, agent: str, effect: effects.Journal) -> None:
+        """Append a line to a session's journal."""
+        self._writer.submit(
+            traces.line_job(self.folder, agent, effect.session_id, effect.line)
+        )
+
+    def close_trace(self, agent: str, effect: effects.TraceClosed) -> None:
+        """Turn a session's journal into its trace."""
+        self._writer.submit(
+            traces.close_job(self.folder, agent, effect.session_id, effect.end_reason)
+        )
+
+    def spend(self, agent: str, effect: effects.Spend) -> None:
+        """Book money, synced to the disk."""
+        now = time.time()
+        booking = ledger.Booking(
+            time=datetime.datetime.fromtimestamp(now).astimezone().isoformat("T", "milliseconds"),
+            unix=now,
+            agent=agent,
+            session_id=effect.session_id,
+            provider=effect.provider,
+            model=effect.model,
+            usd=effect.usd,
+        )
+        path = self._state_dir / ledger.FILE
+        self._writer.submit(Append(path=path, line=ledger.line_of(booking), sync=True))
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Put a file of the state folder anew."""
+        self._writer.submit(Replace(path=self._state_dir / name, content=content))
+
+    def kept(
+        self, agent: str, config: Mapping[tuple[str, str], Value]
+    ) -> dict[tuple[str, str], Value]:
+        """Return an agent's kept values that the configuration does not overrule."""
+        return self.state.values_of(agent, config)
+
+    def was_active(self, agent: str) -> bool:
+        """Tell whether a session was wished for when the daemon last ended."""
+        kept = self.state.values.get(agent, {}).get("par", {}).get("Active")
+        return kept is not None and bool(kept.value)
+
+    def close(self) -> bool:
+        """Write what is left; False where the disk is too slow for it."""
+        self.flush(time.monotonic(), force=True)
+        return self._writer.close(WRITER_END_S)
+
+
+def _closing(path: Path) -> Callable[[], None]:
+    def work() -> None:
+        traces.close_journal(path)
+
+    return work
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Call in the loop, from the writer's thread or from the loop itself."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call)

@@ -1,0 +1,461 @@
+"""The daemon: doors, minds and hands on one loop with one timer, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from voiced import __version__
+from voiced.control.books import Books
+from voiced.control.config import AgentConfig, Loaded
+from voiced.control.hands import Events, Hands
+from voiced.control.keys import find_keys
+from voiced.control.minds import Minds, Outside, edges_of
+from voiced.control.osc.door import OscDoor
+from voiced.control.reload import first_values, reload
+from voiced.control.sdnotify import Notify
+from voiced.control.surface import DaemonSurface
+from voiced.errors import ConfigError, ExitCode
+from voiced.lane.seam import Clock
+from voiced.lane.words import Owner
+from voiced.messages.audio import (
+    DeviceAbsent,
+    DeviceLost,
+    DeviceOpened,
+    Devices,
+    FileEnded,
+    FileRefused,
+    FileStarted,
+    FromAudio,
+)
+from voiced.messages.framing import Hello
+from voiced.messages.network import (
+    Catalogue,
+    FromNetwork,
+    NetworkTrouble,
+    SetKey,
+    ToNetwork,
+    Value,
+)
+from voiced.mind import effects
+from voiced.mind.agent import Agent, Setup
+from voiced.mind.inputs import (
+    AudioAbsent,
+    AudioLost,
+    AudioReady,
+    GateMoved,
+    InferenceLost,
+    NetworkLost,
+    NetworkReady,
+    Started,
+    Stopping,
+)
+from voiced.parameters import Refusal
+
+log = logging.getLogger("voiced")
+
+STAMP_S = 0.25
+"""How often control says that it lives, and looks whether its children do."""
+SESSIONS_END_S = 0.6
+"""What sessions get to end in at SIGTERM."""
+HANDS_END_S = 1.0
+"""What the children get after that, before they are killed."""
+RUN_FILE = "run.json"
+
+
+class RunFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`<state_dir>/run.json`: what a shell on this machine needs to find the daemon."""
+
+    pid: int
+    version: str
+    osc_host: str
+    osc_port: int
+    children: dict[str, int]
+    """Name -> process id, of those that run."""
+    ready: list[str]
+    """Names of the children that said Hello."""
+
+
+class Daemon:
+    """One running voiced.
+
+    Args:
+        loaded: the configuration.
+        state_dir: locked by the caller.
+        reread: reads the configuration anew; ConfigError where it cannot be used.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        loaded: Loaded,
+        state_dir: Path,
+        environment: Mapping[str, str],
+        notify: Notify,
+        reread: Callable[[], Loaded],
+    ) -> None:
+        self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
+        self._notify, self._reread = notify, reread
+        self._stopping = self._stopped = False
+        self._happened = asyncio.Event()
+        self.audio_listeners: list[Callable[[FromAudio], None]] = []
+        """Told what audio says of devices and played files (demo)."""
+        self._clock = Clock(loaded.config.speed)
+        self._timer: asyncio.TimerHandle | None = None
+        self._stamp_at = loop.time()
+        self._ending: asyncio.Future[None] = loop.create_future()
+        self._seen_edges: dict[str, int] = {}
+        self._audio_lost = ""
+        self._run_file: RunFile | None = None
+        self._status = ""
+        self._books = Books(loop, state_dir, self._trouble)
+        keys, key_problems = find_keys(state_dir, environment)
+        self._hands = Hands(
+            loop, loaded.config, loaded.folder, state_dir, keys, environment,
+            Events(
+                from_audio=self._from_audio, from_network=self._from_network,
+                exited=self._exited, changed=self._arm,
+            ),
+        )  # fmt: skip
+        self._minds = Minds(
+            {agent.name: self._agent(agent) for agent in loaded.config.agent},
+            self._hands.lanes,
+            self._clock,
+            self._outside(),
+        )
+        self.surface = DaemonSurface(
+            self._minds,
+            self._hands,
+            lambda: self._loaded.config,
+            self._roots,
+            self._books.state.muted,
+            self._books.keep_mute,
+            self._set_device,
+        )
+        self._door = OscDoor(loaded.config.osc, self.surface, loop)
+        self._minds.doors.append(self._door)
+        self._start_problems = [
+            *(("config", problem) for problem in loaded.broken),
+            *(("keys", problem) for problem in key_problems),
+            *(("state", problem) for problem in self._books.problems),
+        ]
+
+    # --- its life
+
+    async def serve(self) -> ExitCode:
+        """Open the doors, run until told to stop, close up."""
+        loop = self._loop
+        try:
+            self._door.open()
+        except OSError as error:
+            osc = self._loaded.config.osc
+            log.error(
+                "! osc %s:%d cannot be opened: %s; set another osc.port, or stop what uses it",
+                osc.bind, osc.port, error.strerror or error,
+            )  # fmt: skip
+            self._close()
+            return ExitCode.FAILED
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGCHLD, self._hands.reap)
+        loop.add_reader(self._hands.edge_wake.fd, self._edges)
+        self._start()
+        try:
+            await self._ending
+        finally:
+            await self._stop()
+        return ExitCode.DONE
+
+    def stop(self) -> None:
+        """Have `serve` end."""
+        if not self._ending.done():
+            self._ending.set_result(None)
+
+    def _start(self) -> None:
+        left = self._books.close_leftovers()
+        if left:
+            log.info("= %d sessions had broken off; their traces are being written", left)
+        self._hands.start()
+        for agent in self._loaded.config.agent:
+            self._minds.put(
+                agent.name, Started(connect=self._connects(agent), muted=self.surface.muted())
+            )
+        for source, sentence in self._start_problems:
+            self._trouble(source, sentence)
+        self._due()
+        self._notify.ready(self._status)
+        log.info(
+            "= voiced %s runs, configuration %s, osc %s:%d",
+            __version__, self._loaded.origin, self._loaded.config.osc.bind, self._door.port,
+        )  # fmt: skip
+
+    async def _stop(self) -> None:
+        """Sessions, then children, then the disk, each with its deadline."""
+        log.info("= stops")
+        self._notify.stopping("stops")
+        self._stopping = True
+        self._minds.put_all(Stopping())
+        await self._until(lambda: not self._minds.in_session, SESSIONS_END_S)
+        self._hands.stop()
+        await self._until(lambda: self._hands.gone, HANDS_END_S)
+        self._hands.kill()
+        await self._until(lambda: self._hands.gone, HANDS_END_S)
+        self._close()
+
+    async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
+        """Wait for a state that some event leads to, at most so long."""
+        deadline = self._loop.time() + seconds
+        while not reached() and (left := deadline - self._loop.time()) > 0:
+            self._happened.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._happened.wait()
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._stopped = True
+        self._loop.remove_reader(self._hands.edge_wake.fd)
+        self._door.close()
+        self._hands.close()
+        if not self._books.close():
+            log.error("! the last lines could not be written in time")
+        for name in (RUN_FILE,):
+            (self._state_dir / name).unlink(missing_ok=True)
+        self._notify.close()
+
+    # --- the one timer
+
+    def _arm(self) -> None:
+        """Set the timer to the first deadline of all; tell whoever waits for a state."""
+        self._happened.set()
+        if self._stopped:
+            return
+        due = self._stamp_at
+        agents = self._minds.next_deadline_ns()
+        if agents is not None:
+            left = self._clock.real_s((agents - self._clock.mono_ns()) / 1e9)
+            due = min(due, self._loop.time() + left)
+        children = self._hands.next_deadline()
+        if children is not None:
+            due = min(due, children)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._due)
+
+    def _due(self) -> None:
+        """Do what the deadlines ask for."""
+        now = self._loop.time()
+        if now >= self._stamp_at:
+            self._stamp_at = now + STAMP_S
+            self._stamp(now)
+        self._hands.tick()
+        self._minds.tick()
+        self._arm()
+
+    def _stamp(self, now: float) -> None:
+        """Say that the mind lives, see that the hands do."""
+        self._hands.device.stamp(Owner.CONTROL)
+        self._hands.watch()
+        # Hung children are being dealt with from here on, by deadlines of this very loop.
+        self._notify.watchdog()
+        self._books.flush(now)
+        self._tell_shell()
+
+    def _tell_shell(self) -> None:
+        """Keep run.json and the status line true."""
+        osc = self._loaded.config.osc
+        children = self._hands.children
+        run_file = RunFile(
+            pid=os.getpid(),
+            version=__version__,
+            osc_host=osc.bind,
+            osc_port=self._door.port,
+            children={child.name: child.pid for child in children if child.pid},
+            ready=[child.name for child in children if child.running],
+        )
+        if run_file != self._run_file:
+            self._run_file = run_file
+            self._books.replace(RUN_FILE, msgspec.json.encode(run_file) + b"\n")
+        status = self.surface.sentence()
+        if self._loaded.broken:
+            status += "; the configuration file is broken, the last good one runs"
+        if status != self._status:
+            self._status = status
+            self._notify.status(status)
+
+    # --- from the hands
+
+    def _from_audio(self, message: FromAudio) -> None:
+        match message:
+            case DeviceOpened():
+                virtual = self._loaded.config.audio.backend == "virtual"
+                self._minds.put_all(
+                    AudioReady(
+                        device=message.output or message.input,
+                        samplerate=message.samplerate,
+                        echo_free=virtual,
+                    )
+                )
+                self._edges()
+            case DeviceAbsent():
+                self._minds.put_all(AudioAbsent(sentence=message.sentence))
+            case DeviceLost():
+                # Its exit follows, and is told with this sentence: once, not twice.
+                self._audio_lost = message.sentence
+            case Hello() | Devices() | FileStarted() | FileEnded() | FileRefused():
+                for listener in self.audio_listeners:
+                    listener(message)
+            case _:
+                assert_never(message)
+
+    def _from_network(self, message: FromNetwork) -> None:
+        match message:
+            case Catalogue():
+                self._minds.put_all(NetworkReady(catalogue=message))
+            case NetworkTrouble():
+                self._minds.put_all(message)
+            case Hello():
+                pass
+            case _:
+                if message.agent in self._minds.agents:
+                    self._minds.put(message.agent, message)
+
+    def _exited(self, owner: Owner, sentence: str, asked: bool) -> None:
+        """A process is gone; `asked`: by stop or restart."""
+        if not asked:
+            log.warning("! %s", sentence)
+        if self._stopping:
+            return
+        match owner:
+            case Owner.AUDIO:
+                sentence, self._audio_lost = self._audio_lost or sentence, ""
+                if not asked:
+                    self._minds.put_all(AudioLost(sentence=sentence))
+            case Owner.NETWORK:
+                self._minds.put_all(NetworkLost(sentence=sentence))
+            case Owner.INFERENCE if not asked:
+                self._minds.put_all(InferenceLost(sentence=sentence))
+            case _:
+                pass
+
+    def _edges(self) -> None:
+        """Take what the callback noted: the real gate."""
+        self._hands.edge_wake.clear()
+        for name, frame, is_open, serial in edges_of(self._hands.lanes, self._seen_edges):
+            self._minds.put(name, GateMoved(frame=frame, open=is_open, serial=serial))
+
+    # --- from the minds
+
+    def _outside(self) -> Outside:
+        books = self._books
+        return Outside(
+            send=self._send,
+            warm_up=self._warm_up,
+            stop_hands=self._hands.stop,
+            keep=lambda agent, keep: books.keep(agent, keep, self._configured(agent, keep)),
+            journal=books.journal,
+            close_trace=books.close_trace,
+            spend=books.spend,
+            changed=self._arm,
+        )
+
+    def _send(self, message: ToNetwork) -> None:
+        if isinstance(message, SetKey):
+            self._hands.set_key(message.server, message.key)
+        else:
+            self._hands.network.send(message)
+
+    def _warm_up(self) -> None:
+        """Initialize: fresh hands; the provider in use is warmed up once network is back."""
+        self._hands.restart()
+
+    def _configured(self, agent: str, keep: effects.Keep) -> Value | None:
+        return first_values(self._loaded.config, agent).get((keep.page, keep.name))
+
+    def _agent(self, agent: AgentConfig) -> Agent:
+        config = first_values(self._loaded.config, agent.name)
+        return Agent(
+            Setup(
+                name=agent.name,
+                config=config,
+                kept=self._books.kept(agent.name, config),
+                max_costbudget=self._loaded.config.budget.max_costbudget,
+                resume_within_s=agent.resume_within,
+            )
+        )
+
+    def _connects(self, agent: AgentConfig) -> bool:
+        match agent.on_start:
+            case "connect":
+                return True
+            case "last":
+                return bool(self._books.was_active(agent.name))
+            case "wait":
+                return False
+
+    # --- for the doors
+
+    def _roots(self) -> list[Path]:
+        loaded = self._loaded
+        named = [loaded.folder / Path(root).expanduser() for root in loaded.config.storage.roots]
+        return [self._state_dir, loaded.folder, *named]
+
+    def _set_device(self, direction: str, name: str | None) -> str | Refusal:
+        audio = self._loaded.config.audio
+        if name is None:
+            return audio.input if direction == "input" else audio.output
+        if self._minds.in_session:
+            return Refusal(
+                "busy", "the device pair can be changed while no session is open; Disconnect first"
+            )
+        changed = msgspec.structs.replace(audio, **{direction: name})
+        config = msgspec.structs.replace(self._loaded.config, audio=changed)
+        self._loaded = msgspec.structs.replace(self._loaded, config=config)
+        self._hands.reconfigure(config, self._loaded.folder)
+        return name
+
+    def _trouble(self, source: str, sentence: str) -> None:
+        """Tell trouble that belongs to no session."""
+        log.error("! %s", sentence)
+        if not self._stopped:
+            self._minds.put_all(NetworkTrouble(source=source, code=source, sentence=sentence))
+
+    # --- reload
+
+    def reload(self) -> None:
+        """SIGHUP: read the configuration again; a broken one changes nothing."""
+        self._notify.reloading(time.monotonic_ns() // 1000)
+        try:
+            fresh = self._reread()
+        except ConfigError as error:
+            for problem in error.problems:
+                self._trouble("config", problem)
+            self._notify.ready("a reload was refused: the configuration is broken")
+            return
+        self._apply(fresh)
+        self._notify.ready(self.surface.sentence())
+
+    def _apply(self, fresh: Loaded) -> None:
+        wanted = reload(self._loaded.config, fresh.config)
+        self._loaded = msgspec.structs.replace(fresh, config=wanted.config)
+        if wanted.audio:
+            self._hands.reconfigure(wanted.config, self._loaded.folder)
+        if wanted.osc:
+            self._door.configure(wanted.config.osc)
+        for agent, write in wanted.writes:
+            self._minds.put(agent, write)
+        log.info("= reloaded, changed: %s", ", ".join(wanted.changed) or "nothing")
+        if wanted.restart:
+            log.warning("! counts from the next start on: %s", ", ".join(wanted.restart))

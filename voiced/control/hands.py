@@ -1,0 +1,270 @@
+"""The processes that do things, the shared memory between them, and what each is told at its start.
+
+Control makes the segments, the wake-ups and the wire between network and inference once and keeps
+them for life: a successor finds what its predecessor left. Audio and network run from the start,
+inference from the first need of the local provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from voiced.control.children import Child, Program
+from voiced.control.config import Blocks, Config
+from voiced.control.keys import FoundKey, scrubbed
+from voiced.control.supervision import State
+from voiced.lane.seam import Wake, datagram_pair
+from voiced.lane.words import DeviceSegment, LaneSegment, Owner
+from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
+from voiced.messages.framing import Attach, Hello, LaneSeat, Message
+from voiced.messages.network import FromNetwork, ScanProviders, SetKey
+
+APPEND_MS = 5
+"""The near wake is set once per so many milliseconds of microphone."""
+STALLED_S = 1.0
+"""If control itself did not run for so long, stamps are old through nobody's fault."""
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom the hands report to."""
+
+    from_audio: Callable[[FromAudio], None]
+    from_network: Callable[[FromNetwork], None]
+    exited: Callable[[Owner, str, bool], None]
+    """A process is gone, a sentence why, and whether it was asked to go."""
+    changed: Callable[[], None]
+    """A deadline or a state may have changed."""
+
+
+class Hands:
+    """Audio, network and inference.
+
+    Attributes:
+        device: the device segment.
+        lanes: agent -> its lane segment.
+        edge_wake: set by audio at a gate edge, a flush and an epoch.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: Config,
+        folder: Path,
+        state_dir: Path,
+        keys: Iterable[FoundKey],
+        environment: Mapping[str, str],
+        events: Events,
+    ) -> None:
+        self._loop, self._config, self._folder = loop, config, folder
+        self._state_dir, self._environment, self._events = state_dir, environment, events
+        self._keys = {found.server: found.key for found in keys}
+        self.device_fd, self.device = DeviceSegment.create()
+        self._lane_fds: dict[str, int] = {}
+        self.lanes: dict[str, LaneSegment] = {}
+        for agent in config.agent:
+            fd, lane = LaneSegment.create(config.audio.samplerate)
+            self._lane_fds[agent.name], self.lanes[agent.name] = fd, lane
+        self._near_wake, self.edge_wake = Wake.create(), Wake.create()
+        self._network_wire, self._inference_wire = datagram_pair()
+        self._watched_at = time.monotonic()
+        self.audio = self._child(
+            Owner.AUDIO, FromAudio, self._greet_audio, events.from_audio, ()
+        )
+        self.network = self._child(
+            Owner.NETWORK, FromNetwork, self._greet_network, events.from_network,
+            (self._network_wire.fileno(),),
+        )  # fmt: skip
+        self.inference = self._child(
+            Owner.INFERENCE, Hello, self._greet_inference, self._from_inference,
+            (self._inference_wire.fileno(),),
+        )  # fmt: skip
+
+    @property
+    def children(self) -> tuple[Child[Any], ...]:
+        """All children, wanted or not."""
+        return (self.audio, self.network, self.inference)
+
+    def start(self) -> None:
+        """Start what always runs; inference starts when network first speaks to it."""
+        self.audio.start()
+        self.network.start()
+        self._await_first_word()
+
+    def restart(self) -> None:
+        """Replace audio and network by fresh ones; start those that were stopped."""
+        self.audio.restart()
+        self.network.restart()
+        if self.inference.supervision.wanted:
+            self.inference.restart()
+        else:
+            self._await_first_word()
+
+    def stop(self) -> None:
+        """Ask every child to go."""
+        self._loop.remove_reader(self._inference_wire)
+        for child in self.children:
+            child.stop()
+
+    def _await_first_word(self) -> None:
+        self._loop.add_reader(self._inference_wire, self._wire_readable)
+
+    def _wire_readable(self) -> None:
+        """Network spoke to inference, which does not run yet: what it said waits in the wire."""
+        self._loop.remove_reader(self._inference_wire)
+        self.inference.start()
+
+    def reconfigure(self, config: Config, folder: Path) -> None:
+        """Take a new configuration; a changed device pair takes a new audio process."""
+        changed = self._open_device(self._config, self._folder) != self._open_device(config, folder)
+        self._config, self._folder = config, folder
+        if changed:
+            self.audio.restart()
+
+    def set_key(self, server: str, key: str) -> None:
+        """Give network a key now and after each of its restarts."""
+        self._keys[server] = key
+        self.network.send(SetKey(server=server, key=key))
+
+    def next_deadline(self) -> float | None:
+        """When a child's machine wants a tick, real monotonic seconds; None = never."""
+        deadlines = [child.supervision.next_deadline() for child in self.children]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def tick(self) -> None:
+        """Let each child see whether its deadline has come."""
+        for child in self.children:
+            child.tick()
+
+    def watch(self) -> None:
+        """Look for hung children, unless control itself was held up."""
+        now = time.monotonic()
+        held_up, self._watched_at = now - self._watched_at > STALLED_S, now
+        if not held_up:
+            for child in self.children:
+                child.watch()
+
+    def reap(self) -> None:
+        """Take what has exited (SIGCHLD)."""
+        for child in self.children:
+            child.reap()
+
+    @property
+    def gone(self) -> bool:
+        """Whether no process is left."""
+        return all(child.supervision.state is State.STOPPED for child in self.children)
+
+    def kill(self) -> None:
+        """SIGKILL what is left."""
+        for child in self.children:
+            child.kill()
+
+    def close(self) -> None:
+        """Let go of the shared memory; the children are gone."""
+        self._loop.remove_reader(self._inference_wire)
+        self._near_wake.close()
+        self.edge_wake.close()
+        self._network_wire.close()
+        self._inference_wire.close()
+
+    def _child(
+        self,
+        owner: Owner,
+        union: Any,
+        greet: Callable[[], Iterable[Message]],
+        on_message: Callable[[Any], None],
+        wires: tuple[int, ...],
+    ) -> Child[Any]:
+        fds = {self.device_fd, *self._lane_fds.values(), *self._near_wake.fds, *wires}
+        program = Program[Any](
+            owner=owner,
+            module=f"voiced.{owner.value}",
+            union=union,
+            environment=scrubbed(self._environment, keep_keys=owner is Owner.NETWORK),
+            pass_fds=tuple(sorted(fds | set(self.edge_wake.fds))),
+        )
+        exited = self._events.exited
+        return Child(
+            self._loop,
+            program,
+            self.device,
+            greet,
+            on_message,
+            lambda sentence, asked: exited(owner, sentence, asked),
+            self._events.changed,
+        )
+
+    def _attach(self, wire_fd: int = -1) -> Attach:
+        return Attach(
+            device_fd=self.device_fd,
+            lanes=[LaneSeat(agent=name, fd=fd) for name, fd in self._lane_fds.items()],
+            near_wake=self._near_wake.fds,
+            edge_wake=self.edge_wake.fds,
+            wire_fd=wire_fd,
+            speed=self._config.speed,
+            state_dir=str(self._state_dir),
+        )
+
+    def _greet_audio(self) -> Iterable[Message]:
+        yield self._attach()
+        yield self._open_device(self._config, self._folder)
+
+    def _greet_network(self) -> Iterable[Message]:
+        yield self._attach(self._network_wire.fileno())
+        for server, key in self._keys.items():
+            yield SetKey(server=server, key=key)
+        # What is built in it tells unasked.
+        if folder := self._providers_folder():
+            yield ScanProviders(folder=folder)
+
+    def _greet_inference(self) -> Iterable[Message]:
+        yield self._attach(self._inference_wire.fileno())
+
+    def _providers_folder(self) -> str:
+        """Return the folder of drop-in providers: config only, the same for all agents."""
+        for agent in self._config.agent:
+            named = self._config.first_values(agent).get("Providersfolder", "")
+            if named:
+                return str(self._folder / Path(str(named)).expanduser())
+        return ""
+
+    def _from_inference(self, message: Hello) -> None:
+        """Inference says nothing after Hello; its words go over the wire to network."""
+
+    @staticmethod
+    def _open_device(config: Config, folder: Path) -> OpenDevice:
+        audio = config.audio
+        blocks = audio.blocksize
+        if not isinstance(blocks, Blocks):
+            blocks = Blocks(input=blocks, output=blocks)
+        virtual = None
+        if audio.backend == "virtual":
+            named = audio.virtual.input
+            if isinstance(named, str):
+                named = {agent.name: named for agent in config.agent} if named else {}
+            virtual = VirtualCard(
+                inputs={name: str(folder / wav) for name, wav in named.items() if wav},
+                output=str(folder / audio.virtual.output) if audio.virtual.output else "",
+            )
+        return OpenDevice(
+            backend=audio.backend,
+            input=audio.input,
+            output=audio.output,
+            samplerate=audio.samplerate,
+            input_block=blocks.input,
+            output_block=blocks.output,
+            missing=audio.missing,
+            append_frames=audio.samplerate * APPEND_MS // 1000,
+            lanes=[
+                LaneChannels(
+                    agent=agent.name, inputs=agent.input_channels, outputs=agent.output_channels
+                )
+                for agent in config.agent
+            ],
+            virtual=virtual,
+        )

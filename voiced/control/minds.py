@@ -1,0 +1,187 @@
+"""The agents' minds on the loop: one input in, its effects performed in order, one deadline out.
+
+An input that comes while effects are being performed waits for its turn, so that no mind is ever
+asked from within itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, assert_never
+
+import msgspec
+
+from voiced.lane.seam import Clock
+from voiced.lane.words import MILLION, Lane, LaneSegment, Playback
+from voiced.messages.network import ToNetwork
+from voiced.mind import effects
+from voiced.mind.agent import Agent
+from voiced.mind.effects import AgentEffect
+from voiced.mind.inputs import AgentInput, Instant, NearAt, Tick
+
+log = logging.getLogger("voiced")
+
+_PLAYBACK = {"play": Playback.PLAY, "pause": Playback.PAUSE, "silent": Playback.SILENT}
+
+
+class Door(Protocol):
+    """A door to the outside, as the minds see it."""
+
+    def perform(self, agent: str, effect: AgentEffect) -> None:
+        """Tell listeners what happened; effects that concern no listener are left alone."""
+
+
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """Where effects go that are not for the doors or the lane."""
+
+    send: Callable[[ToNetwork], None]
+    warm_up: Callable[[], None]
+    stop_hands: Callable[[], None]
+    keep: Callable[[str, effects.Keep], None]
+    journal: Callable[[str, effects.Journal], None]
+    close_trace: Callable[[str, effects.TraceClosed], None]
+    spend: Callable[[str, effects.Spend], None]
+    changed: Callable[[], None]
+    """Deadlines may have changed."""
+
+
+class Minds:
+    """Every agent, and the one place where they are given inputs.
+
+    Args:
+        doors: told every effect; may be added to until the first input.
+    """
+
+    def __init__(
+        self,
+        agents: Mapping[str, Agent],
+        lanes: Mapping[str, LaneSegment],
+        clock: Clock,
+        outside: Outside,
+    ) -> None:
+        self.agents = agents
+        self.doors: list[Door] = []
+        self._lanes, self._clock, self._outside = lanes, clock, outside
+        self._waiting: deque[tuple[str, AgentInput]] = deque()
+        self._performing = False
+
+    def instant(self) -> Instant:
+        """Return now, by both clocks."""
+        wall = time.time()
+        offset = time.localtime(wall).tm_gmtoff
+        return Instant(self._clock.mono_ns(), wall, offset)
+
+    def put(self, agent: str, item: AgentInput) -> None:
+        """Give an agent an input; its effects are performed before this returns.
+
+        From within `Door.perform` the input waits until the running effects are done.
+        """
+        self._waiting.append((agent, item))
+        if self._performing:
+            return
+        self._performing = True
+        try:
+            while self._waiting:
+                name, happened = self._waiting.popleft()
+                for effect in self.agents[name].handle(happened, self.instant()):
+                    self._perform(name, effect)
+        finally:
+            self._performing = False
+        self._outside.changed()
+
+    def put_all(self, item: AgentInput) -> None:
+        """Give every agent the same input."""
+        for name in self.agents:
+            self.put(name, item)
+
+    @property
+    def in_session(self) -> bool:
+        """Whether any agent has a session, or is opening or ending one."""
+        return any(
+            agent.value("Sessionstate", "par") != "disconnected" for agent in self.agents.values()
+        )
+
+    def next_deadline_ns(self) -> int | None:
+        """When the first agent wants a tick, ns of the daemon's clock; None = never."""
+        deadlines = [agent.next_deadline() for agent in self.agents.values()]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def tick(self) -> None:
+        """Give a Tick to every agent whose deadline has come, and before it where near stands."""
+        now = self._clock.mono_ns()
+        for name, agent in self.agents.items():
+            deadline = agent.next_deadline()
+            if deadline is not None and deadline <= now:
+                self.put(name, NearAt(frame=self._lanes[name].near.write_position))
+                self.put(name, Tick())
+
+    def _perform(self, name: str, effect: AgentEffect) -> None:
+        outside, lane = self._outside, self._lanes[name]
+        match effect:
+            case effects.Send():
+                outside.send(effect.message)
+            case effects.SetGate():
+                lane.set_gate(effect.open)
+            case effects.SetLane():
+                _set_lane(lane, effect)
+            case effects.StopSpeaker():
+                lane.put(Lane.STOP_TO, lane.speaker.write_position)
+            case effects.WarmUp():
+                outside.warm_up()
+            case effects.StopHands():
+                outside.stop_hands()
+            case effects.Keep():
+                outside.keep(name, effect)
+            case effects.Journal():
+                outside.journal(name, effect)
+            case effects.TraceClosed():
+                outside.close_trace(name, effect)
+            case effects.Spend():
+                outside.spend(name, effect)
+            case effects.Log():
+                log.log(_LEVELS.get(effect.level, logging.INFO), "%s %s", name, effect.line)
+            case (
+                effects.Told() | effects.Callback() | effects.SignalNow() | effects.RowWritten()
+                | effects.RowRemoved() | effects.RowsCleared() | effects.Caption()
+                | effects.Refused()
+            ):  # fmt: skip
+                for door in self.doors:
+                    door.perform(name, effect)
+            case _:
+                assert_never(effect)
+
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def _set_lane(lane: LaneSegment, effect: effects.SetLane) -> None:
+    """Publish the words that are not None."""
+    if effect.volume is not None:
+        lane.put(Lane.VOLUME, round(effect.volume * MILLION))
+    if effect.micgain is not None:
+        lane.put(Lane.MICGAIN, round(effect.micgain * MILLION))
+    if effect.playback is not None:
+        lane.put(Lane.PLAYBACK, _PLAYBACK[effect.playback])
+    if effect.guard is not None:
+        lane.put(Lane.GUARD, int(effect.guard))
+
+
+def edges_of(
+    lanes: Mapping[str, LaneSegment], seen: dict[str, int]
+) -> Iterable[tuple[str, int, bool, int]]:
+    """Yield (agent, frame, open, serial) of the gate edges since last time.
+
+    `seen` counts them, by agent.
+    """
+    for name, lane in lanes.items():
+        for number, edge in lane.edges_since(seen.get(name, 0)):
+            seen[name] = number + 1
+            yield name, edge.frame, edge.open, edge.serial

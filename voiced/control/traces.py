@@ -1,0 +1,194 @@
+"""From the journal of a session, a line at a time, to its trace, one JSON file.
+
+While a session runs, `<stem>.journal.jsonl` grows; at its end, or at the next start after a power
+cut, it becomes `<stem>.json` and goes. The last line about a row id is the row; a torn line is left
+out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from voiced.control.journal import Append, Finish, replace_file
+from voiced.mind import journal
+from voiced.mind.effects import Row
+
+FOLDER = "voice_sessions"
+JOURNAL = ".journal.jsonl"
+TRACE = ".json"
+MAX_JOURNAL = 512 * 1024 * 1024
+"""Bytes; a file beyond this is no journal of ours and stays as it is."""
+
+
+def journal_path(folder: Path, agent: str, session_id: str) -> Path:
+    """Return where a running session's journal is; `folder` holds one folder an agent."""
+    return folder / agent / f"{session_id}{JOURNAL}"
+
+
+def line_job(folder: Path, agent: str, session_id: str, line: str) -> Append:
+    """Return the job that writes one line of a session."""
+    return Append(path=journal_path(folder, agent, session_id), line=line)
+
+
+def close_job(folder: Path, agent: str, session_id: str, end_reason: str) -> Finish:
+    """Return the job that turns a session's journal into its trace."""
+    path = journal_path(folder, agent, session_id)
+
+    def work() -> None:
+        close_journal(path, end_reason)
+
+    return Finish(path=path, work=work)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return the journals of sessions that never ended: a power cut, a kill."""
+    return sorted(folder.glob(f"*/*{JOURNAL}"))
+
+
+def close_journal(path: Path, end_reason: str = "") -> Path | None:
+    """Write the trace of a journal and remove the journal; None where there is none.
+
+    `end_reason` is why the session ended; "" = the journal's own word for it, else "crash".
+
+    Raises:
+        OSError: the trace cannot be written; the journal stays.
+    """
+    try:
+        if path.is_symlink() or path.stat().st_size > MAX_JOURNAL:
+            return None
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return None
+    stem = path.name.removesuffix(JOURNAL)
+    trace = trace_of(stem, lines, end_reason)
+    target = path.with_name(f"{stem}{TRACE}")
+    replace_file(target, msgspec.json.format(msgspec.json.encode(trace), indent=1) + b"\n")
+    os.unlink(path)
+    return target
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider connection of the session."""
+
+    at: str
+    leg: int
+    resumed: str
+    reason: str
+    service_session: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was told by onStatus or onError."""
+
+    at: str
+    source: str
+    code: str
+    sentence: str
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """A past session, whole."""
+
+    version: int = 1
+    session_id: str
+    agent: str
+    provider: str
+    model: str
+    mode: str
+    started: str
+    ended: str
+    end_reason: str
+    cost_usd: float
+    resume_handle: str
+    """The provider's own; "" = there is none."""
+    legs: list[Leg]
+    transcript: list[Row]
+    latencies_s: list[float]
+    """User's end to first sound, a number a reply."""
+    told: list[Told]
+
+
+def trace_of(session_id: str, lines: Iterable[bytes], end_reason: str) -> Trace:
+    """Return the trace that the lines of a journal tell.
+
+    A second `began` (Forget) starts it over. The end is where the lines stop.
+    """
+    found = _Reading(session_id)
+    for line in lines:
+        try:
+            found.take(journal.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+    return found.trace(end_reason)
+
+
+class _Reading:
+    """What the lines so far have told."""
+
+    def __init__(self, session_id: str) -> None:
+        self._began = journal.Began(
+            at="", mono_ns=0, agent="", session_id=session_id, provider="", model="", mode=""
+        )
+        self._at = self._handle = self._end_reason = ""
+        self._usd = 0.0
+        self._rows: dict[str, Row] = {}
+        self._legs: list[Leg] = []
+        self._latencies: list[float] = []
+        self._told: list[Told] = []
+
+    def take(self, line: journal.AnyLine) -> None:
+        """Take the next line."""
+        match line:
+            case journal.Began():
+                self._began = line
+                self._rows, self._legs, self._latencies, self._told = {}, [], [], []
+            case journal.LegBegan():
+                self._legs.append(
+                    Leg(at=line.at, leg=line.leg, resumed=line.resumed, reason=line.reason,
+                        service_session=line.service_session)
+                )  # fmt: skip
+            case journal.RowLine():
+                self._rows[line.row.id] = line.row
+            case journal.RowGone():
+                self._rows.pop(line.id, None)
+            case journal.HandleLine():
+                self._handle = line.handle
+            case journal.CostLine():
+                self._usd = line.conversation_usd
+            case journal.LatencyLine():
+                self._latencies.append(line.seconds)
+            case journal.StatusLine():
+                self._told.append(
+                    Told(at=line.at, source=line.source, code=line.code, sentence=line.sentence)
+                )
+            case journal.Ended():
+                self._end_reason, self._handle = line.end_reason, line.handle
+                self._usd = line.conversation_usd
+            case _:
+                assert_never(line)
+        self._at = line.at
+
+    def trace(self, end_reason: str) -> Trace:
+        """Return the whole; without a word about its end it broke off."""
+        began = self._began
+        return Trace(
+            session_id=began.session_id,
+            agent=began.agent,
+            provider=began.provider,
+            model=began.model,
+            mode=began.mode,
+            started=began.at,
+            ended=self._at,
+            end_reason=end_reason or self._end_reason or "crash",
+            cost_usd=self._usd,
+            resume_handle=self._handle,
+            legs=self._legs,
+            transcript=list(self._rows.values()),
+            latencies_s=self._latencies,
+            told=self._told,
+        )
