@@ -43,8 +43,9 @@ class Recent(Generic[KeyT, ValueT]):
     def __len__(self) -> int:
         return len(self._known)
 
-    def __contains__(self, key: KeyT) -> bool:
-        return key in self._known
+    def known(self, key: KeyT) -> ValueT | None:
+        """Return what is known of a key, None where nothing is."""
+        return self._known.get(key)
 
     def __getitem__(self, key: KeyT) -> ValueT:
         if key in self._known:
@@ -54,16 +55,6 @@ class Recent(Generic[KeyT, ValueT]):
         if len(self._known) > self._size:
             self._known.popitem(last=False)
         return value
-
-    def __setitem__(self, key: KeyT, value: ValueT) -> None:
-        self._known[key] = value
-        self._known.move_to_end(key)
-        if len(self._known) > self._size:
-            self._known.popitem(last=False)
-
-    def pop(self, key: KeyT) -> None:
-        """Forget a key."""
-        self._known.pop(key, None)
 
     def clear(self) -> None:
         """Forget all."""
