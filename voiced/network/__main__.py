@@ -12,6 +12,8 @@ import socket
 import sys
 from typing import Any
 
+from voiced.lane.seam import die_with_parent
+
 # Before numpy is imported: its linear algebra would start a thread for every core.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
@@ -22,6 +24,7 @@ def main() -> None:
     parser.add_argument("--control-fd", type=int, required=True, metavar="N")
     arguments = parser.parse_args()
     faulthandler.enable()
+    die_with_parent()
     logging.basicConfig(
         stream=sys.stderr,
         level=os.environ.get("VOICED_LOG", "INFO").upper(),

@@ -116,8 +116,7 @@ class Upload:
         """
         cutoff = write - keep_frames
         target, skipped = self.position, 0
-        for start, stop in self._turns(write):
-            ongoing = stop == write
+        for start, stop, ongoing in self._turns(write):
             if keep_frames == 0 or (ongoing and not self._rules.push_to_talk):
                 until = min(stop, max(cutoff, start))
             else:
@@ -132,17 +131,17 @@ class Upload:
         self._drop_before(target)
         return Skipped(skipped, target, lapped=False)
 
-    def _turns(self, write: int) -> Iterator[tuple[int, int]]:
-        """Yield where the gate opens and closes from here on; the last may end at `write`."""
+    def _turns(self, write: int) -> Iterator[tuple[int, int, bool]]:
+        """Yield where the gate opens and closes from here on, and whether it is still open."""
         opened = self.position if self._announce or self.sending else None
         for edge in self._edges:
             if edge.open and opened is None:
                 opened = edge.frame
             elif not edge.open and opened is not None:
-                yield opened, edge.frame
+                yield opened, edge.frame, False
                 opened = None
         if opened is not None:
-            yield opened, write
+            yield opened, write, True
 
     def next(self, write: int, oldest: int, at_most: int) -> Step:
         """Return the next step.
@@ -208,7 +207,7 @@ class Upload:
     def _lost(self, oldest: int) -> Skipped | None:
         """Go on at the oldest frame that is left; the writer has lapped the position."""
         turns = list(self._turns(oldest))
-        lost = sum(max(0, min(stop, oldest) - start) for start, stop in turns)
+        lost = sum(max(0, min(stop, oldest) - start) for start, stop, _ in turns)
         self._drop_before(oldest)
         return Skipped(lost, oldest, lapped=True) if lost else None
 
