@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 
+from voiced.lane.seam import die_with_parent
+
 # Before numpy is imported: its linear algebra would start a thread for every core.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
@@ -21,6 +23,7 @@ def main() -> None:
     parser.add_argument("--control-fd", type=int, required=True, metavar="N")
     arguments = parser.parse_args()
     faulthandler.enable()
+    die_with_parent()
     # Ctrl-C reaches the whole terminal; control decides what ends, and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -18,6 +18,7 @@ import sys
 from typing import Any
 
 from voiced.errors import ExitCode, RemoteProtocolError
+from voiced.lane.seam import die_with_parent
 from voiced.lane.words import DeviceSegment, Owner
 from voiced.messages import framing
 
@@ -34,6 +35,7 @@ def main() -> int:
     """Run until control is gone or says so; return the exit status."""
     arguments = _arguments()
     faulthandler.enable()
+    die_with_parent()
     logging.basicConfig(
         stream=sys.stderr,
         level=os.environ.get("VOICED_LOG", "INFO").upper(),
@@ -87,7 +89,7 @@ class _Process:
     def listen(self, fd: int) -> None:
         """Do what control says on this stream."""
         self._control = asyncio.create_task(self._controlled(fd), name="control")
-        self._control.add_done_callback(lambda task: task.result())
+        self._control.add_done_callback(lambda task: task.cancelled() or task.result())
 
     def serve(self, fd: int) -> None:
         """Be the local voice on this packet socket."""
