@@ -130,7 +130,7 @@ class Loudspeaker:
         playback = words[Lane.PLAYBACK]
         if words[Lane.FLUSH_DONE] < target <= self._read:
             # Everything before the target has sounded already.
-            self._finish_flush(target, target, playback)
+            self._note_flush(target, target)
         if target > self._read and self._fade == 0.0:
             self._finish_flush(self._read, target, playback)
         flushing = target > self._read
@@ -174,10 +174,13 @@ class Loudspeaker:
 
     def _finish_flush(self, silent_at: int, target: int, playback: int) -> None:
         """Drop what is left before `target`; the next frame is the next reply's first."""
-        self._lane.put(Lane.SILENT_AT, silent_at)
         self._advance(target)
-        self._lane.put(Lane.FLUSH_DONE, target)
+        self._note_flush(silent_at, target)
         self._fade = 1.0 if playback == Playback.PLAY else 0.0
+
+    def _note_flush(self, silent_at: int, target: int) -> None:
+        self._lane.put(Lane.SILENT_AT, silent_at)
+        self._lane.put(Lane.FLUSH_DONE, target)
         self.flushed = True
 
     def _write_far(self, position: int, frames: int, *, sounding: bool) -> None:
@@ -269,7 +272,11 @@ class Loudspeaker:
         length = min(frames - at, self._fade_frames - self._tail_at)
         ramp = self._ramp[:length]
         np.multiply(self._falling[self._tail_at : self._tail_at + length], self._tail, out=ramp)
-        self.mono[at : at + length] += ramp
+        mono = self.mono[at : at + length]
+        mono += ramp
+        if count and not dry:
+            # The next reply began under the last one's decay.
+            np.clip(mono, -FULL_SCALE, FULL_SCALE - 1, out=mono)
         self._tail_at += length
         if self._tail_at == self._fade_frames:
             self._tail = 0.0

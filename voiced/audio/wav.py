@@ -77,14 +77,13 @@ class WavFile:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             go_on = frame > 0 and target.exists() and target.stat().st_size >= _HEADER
-            self._file = target.open("r+b" if go_on else "w+b")
+            # Unbuffered: a killed process has written all that it counted as played.
+            self._file = target.open("r+b" if go_on else "w+b", buffering=0)
         except OSError as error:
             raise DeviceError(f"cannot write the wav file {path}: {error}") from error
         self.frame = frame if go_on else 0
         self._file.truncate(_HEADER + self.frame * self._step)
         self._file.seek(_HEADER + self.frame * self._step)
-        if not go_on and frame:
-            self.write(np.zeros((0, channels), np.int16), frame)
         self.update()
 
     def write(self, samples: Int16, frame: int) -> None:
@@ -95,7 +94,7 @@ class WavFile:
         self.frame = frame + len(samples)
 
     def update(self) -> None:
-        """Bring the header up to what was written, and the file to the disk's door."""
+        """Bring the header up to what was written."""
         data = min(self.frame * self._step, _MAX_BYTES)
         self._file.seek(0)
         self._file.write(
@@ -117,7 +116,6 @@ class WavFile:
             )
         )
         self._file.seek(_HEADER + self.frame * self._step)
-        self._file.flush()
 
     def close(self) -> None:
         """Finish the file."""
