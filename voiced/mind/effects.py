@@ -158,6 +158,12 @@ class TraceClosed(Effect, frozen=True, kw_only=True):
     end_reason: str
 
 
+class ForgetSession(Effect, frozen=True, kw_only=True):
+    """Erase the journal, the trace and the recordings of this session; lines may follow anew."""
+
+    session_id: str
+
+
 class Spend(Effect, frozen=True, kw_only=True):
     """Money booked; fsynced into the ledger."""
 
@@ -177,6 +183,6 @@ class Log(Effect, frozen=True, kw_only=True):
 
 AgentEffect: TypeAlias = (
     Told | Callback | SignalNow | RowWritten | RowRemoved | RowsCleared | Caption | Refused | Send
-    | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed | Spend
-    | Log
+    | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed
+    | ForgetSession | Spend | Log
 )  # fmt: skip

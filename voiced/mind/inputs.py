@@ -112,6 +112,10 @@ class InferenceLost(Input, frozen=True, kw_only=True):
     sentence: str
 
 
+class InferenceReady(Input, frozen=True, kw_only=True):
+    """The inference process is up again after it was lost."""
+
+
 class AudioReady(Input, frozen=True, kw_only=True):
     """The sound card runs."""
 
@@ -153,6 +157,6 @@ class Tick(Input, frozen=True, kw_only=True):
 
 AgentInput: TypeAlias = (
     Write | Press | HolderGone | SetMute | SayText | NoteText | Started | Stopping | NetworkReady
-    | NetworkLost | InferenceLost | AudioReady | AudioAbsent | AudioLost | GateMoved | NearAt
-    | Tick | LegEvent | NetworkTrouble
+    | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
+    | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
 )  # fmt: skip

@@ -1,0 +1,193 @@
+"""Money: what is booked, what is pending, what a minute costs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from voiced.messages.network import Meter, Price, ProviderCard, Usage
+
+LEGS_KEPT = 16
+"""Older legs whose late account is still taken."""
+
+
+def price_of(card: ProviderCard, model: str) -> Price | None:
+    """Return what a model costs, None if nobody knows."""
+    return card.pricing.get(model)
+
+
+def dearest(card: ProviderCard) -> Price | None:
+    """Return the dearest price of a provider, None if it has none at all.
+
+    An unpriced model counts as this one, so that a typing error is no way around a budget.
+    """
+    return max(
+        card.pricing.values(),
+        key=lambda p: p.input_usd_min + p.output_usd_min + p.wallclock_usd_min,
+        default=None,
+    )
+
+
+def pricing_text(card: ProviderCard, model: str) -> str:
+    """Return the Pricing readout: what a minute costs, as a ballpark."""
+    price = price_of(card, model)
+    if price is None:
+        rest = "; under a budget the dearest model's counts" if card.pricing else ""
+        return f"no price known for {model or 'this model'}{rest}"
+    text = price.text or _ballpark(price)
+    return text if price.verified else f"{text} (unverified)"
+
+
+def _ballpark(price: Price) -> str:
+    parts = [
+        f"{word} {usd:.3f} USD/min"
+        for word, usd in (
+            ("in", price.input_usd_min),
+            ("out", price.output_usd_min),
+            ("connected", price.wallclock_usd_min),
+        )
+        if usd > 0
+    ]
+    return "~" + " ".join(parts) if parts else "free"
+
+
+def usd_text(usd: float) -> str:
+    """Return an amount as the cost readouts show it."""
+    return f"${usd:.5f}"
+
+
+class LegCost(msgspec.Struct, kw_only=True):
+    """What one leg has cost."""
+
+    leg: int
+    session_id: str
+    provider: str
+    model: str
+    price: Price
+    wallclock: bool
+    booked: float = 0.0
+    pending: float = 0.0
+    accounted: float = 0.0
+    """Estimate up to the last account of the service: what the pending estimate starts from."""
+    assumed: float = 0.0
+    """Part of `booked` that was pending when the leg ended; a late account replaces it."""
+    estimate: float = 0.0
+    seconds_sent: float = 0.0
+    seconds_received: float = 0.0
+    ended: bool = False
+
+    def book(self, usd: float) -> float:
+        """Add an amount; return what was added, never less than 0."""
+        usd = max(0.0, usd)
+        self.booked += usd
+        return usd
+
+    def meter(self, meter: Meter) -> float:
+        """Take what the leg has used so far; return what that books.
+
+        Time on the wire is booked as it passes where time is what costs; else it is pending until
+        the service's own account.
+        """
+        self.seconds_sent = max(self.seconds_sent, meter.seconds_sent)
+        self.seconds_received = max(self.seconds_received, meter.seconds_received)
+        estimate = (
+            self.seconds_sent * self.price.input_usd_min
+            + self.seconds_received * self.price.output_usd_min
+            + meter.connected_s * self.price.wallclock_usd_min
+        ) / 60
+        self.estimate = max(self.estimate, estimate)
+        unaccounted = self.estimate - self.accounted
+        if self.wallclock and unaccounted >= self.price.wallclock_usd_min / 60:
+            self.accounted, self.pending = self.estimate, 0.0
+            return self.book(unaccounted)
+        self.pending = unaccounted
+        return 0.0
+
+    def usage(self, usage: Usage) -> float:
+        """Take the service's account of a response; return what it books beyond what was."""
+        if self.wallclock:
+            return 0.0
+        self.accounted, self.pending = self.estimate, 0.0
+        replaced = min(self.assumed, max(0.0, usage.usd))
+        self.assumed -= replaced
+        return self.book(usage.usd - replaced)
+
+    def end(self) -> float:
+        """Book what is pending as it stands; return it."""
+        usd, self.pending, self.ended = self.pending, 0.0, True
+        self.assumed = usd
+        return self.book(usd)
+
+
+class Cost:
+    """What a conversation has cost, over all its legs."""
+
+    def __init__(self) -> None:
+        self._legs: dict[int, LegCost] = {}
+        self._first_leg = 0
+        self._past = 0.0
+        self._conversation_zero = 0.0
+        self._session_zero = 0.0
+
+    def start_conversation(self, first_leg: int) -> None:
+        """Forget the readouts of the conversation before; its legs still take late accounts."""
+        self._first_leg = first_leg
+        self._past = self._conversation_zero = self._session_zero = 0.0
+
+    def open_leg(self, leg: LegCost) -> None:
+        """Count a new leg; the readout of the session (one leg) starts at 0."""
+        self._legs[leg.leg] = leg
+        self._session_zero = 0.0
+        if len(self._legs) > LEGS_KEPT:
+            oldest = min(self._legs)
+            if oldest >= self._first_leg:
+                self._past += self._legs[oldest].booked
+            del self._legs[oldest]
+
+    def leg(self, leg: int) -> LegCost | None:
+        """Return what a leg costs, None if it is too old to be kept."""
+        return self._legs.get(leg)
+
+    def _current(self) -> LegCost | None:
+        latest = max(self._legs, default=-1)
+        return self._legs[latest] if latest >= self._first_leg else None
+
+    @property
+    def booked(self) -> float:
+        """USD of this conversation that are certain; only grows."""
+        own = (leg for number, leg in self._legs.items() if number >= self._first_leg)
+        return self._past + sum(leg.booked for leg in own)
+
+    @property
+    def pending(self) -> float:
+        """USD of the running response, estimated."""
+        current = self._current()
+        return current.pending if current else 0.0
+
+    @property
+    def conversation(self) -> float:
+        """USD of the conversation, booked and pending: what a budget is held against."""
+        return self.booked + self.pending
+
+    def _leg_usd(self) -> float:
+        current = self._current()
+        return current.booked + current.pending if current else 0.0
+
+    def reset_readouts(self) -> None:
+        """Let the readouts start at 0 again; nothing else."""
+        self._conversation_zero, self._session_zero = self.conversation, self._leg_usd()
+
+    @property
+    def conversation_shown(self) -> float:
+        """Conversationcost: USD since the conversation began, or since the meter was reset."""
+        return max(0.0, self.conversation - self._conversation_zero)
+
+    @property
+    def session_shown(self) -> float:
+        """Sessioncost: USD of the leg, or since the meter was reset."""
+        return max(0.0, self._leg_usd() - self._session_zero)
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """Audio sent and received by the current leg, s."""
+        current = self._current()
+        return (current.seconds_sent, current.seconds_received) if current else (0.0, 0.0)

@@ -1,0 +1,145 @@
+"""Turns of a conversation: who said what, from which frame on, and whether it was answered."""
+
+from __future__ import annotations
+
+import msgspec
+
+from voiced.messages.network import HistoryRow
+from voiced.mind.effects import Row
+
+TURNS_KEPT = 600
+"""Finished turns remembered for priming: more than Maxreplayrows can ask for."""
+OPEN_KEPT = 64
+"""User turns that may wait for their words at once."""
+SLACK_FRAMES = 24_000
+"""Two services place the start of one turn differently; half a second at 48 kHz."""
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """One turn of one speaker; its row or rows follow from it."""
+
+    role: str
+    leg: int
+    item: str = ""
+    """The provider's name for it; "" until the provider names it."""
+    response: str = ""
+    mode: str = "live"
+    """Streamingmode when it began."""
+    text: str = ""
+    """Everything received."""
+    final: bool = False
+    answered: bool = False
+    """Of a user's turn: a complete reply followed."""
+    heard_chars: int | None = None
+    """Of a cut reply: characters that were heard."""
+    lost: bool = False
+    """Of a reply: its leg was lost before it was complete; it is asked for again."""
+    unsent: bool = False
+    """Of typed text: it waits for the next leg."""
+    start_frame: int = -1
+    end_frame: int = -1
+    metadata: dict[str, str | int | float | bool] = {}
+    rows: list[Row] = []
+
+    @property
+    def shown(self) -> str:
+        """The words that count: all, or those that were heard."""
+        return self.text if self.heard_chars is None else self.text[: self.heard_chars]
+
+    @property
+    def row_id(self) -> str:
+        """The id callbacks name; "" while nothing was written."""
+        return self.rows[0].id if self.rows else ""
+
+
+class Turns:
+    """The turns of one conversation, in the order they began."""
+
+    def __init__(self) -> None:
+        self.all: list[Turn] = []
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.all.clear()
+
+    def add(self, turn: Turn) -> Turn:
+        """Append a turn; the oldest finished ones go beyond TURNS_KEPT."""
+        self.all.append(turn)
+        if len(self.all) > TURNS_KEPT:
+            del self.all[: len(self.all) - TURNS_KEPT]
+        return turn
+
+    def remove(self, turn: Turn) -> None:
+        """Drop a turn that held nothing."""
+        self.all.remove(turn)
+
+    @property
+    def open(self) -> list[Turn]:
+        """User turns without a final text, oldest first."""
+        return [t for t in self.all if t.role == "user" and not t.final]
+
+    def named(self, role: str, leg: int, item: str) -> Turn | None:
+        """Return the turn that a provider calls `item`."""
+        for turn in reversed(self.all):
+            if turn.role == role and turn.leg == leg and turn.item == item:
+                return turn
+        return None
+
+    def of_response(self, leg: int, response: str) -> list[Turn]:
+        """Return the assistant turns of one response."""
+        return [
+            t for t in self.all if t.role == "assistant" and t.leg == leg and t.response == response
+        ]
+
+    def waiting(self, leg: int, frame: int) -> Turn | None:
+        """Return the open, unnamed turn that something beginning at `frame` belongs to.
+
+        First a turn of this leg that has no name yet; then one that an older leg left behind, which
+        this leg hears again from its start: it keeps its row. A turn that lies whole behind the
+        frame is not meant.
+
+        Args:
+            leg: the leg that tells.
+            frame: near frame where it began; -1 = not told: the oldest one is meant.
+        """
+        unnamed = [t for t in self.open if t.leg == leg and not t.item]
+        if frame < 0:
+            carried = [t for t in self.open if t.leg < leg]
+            return next(iter(unnamed or carried), None)
+        if unnamed:
+            return min(unnamed, key=lambda t: abs(t.start_frame - frame))
+        return self.carried(leg, frame)
+
+    def carried(self, leg: int, frame: int) -> Turn | None:
+        """Return the turn of an older leg that is heard again from `frame` on."""
+        meant = [t for t in self.open if t.leg < leg and t.start_frame <= frame + SLACK_FRAMES]
+        turn = meant[-1] if meant else None
+        if turn is not None and 0 <= turn.end_frame < frame:
+            return None
+        return turn
+
+    def oldest_open_frame(self) -> int:
+        """Return the first near frame of the oldest turn without final words, -1 if none is."""
+        frames = [t.start_frame for t in self.open if t.start_frame >= 0]
+        return min(frames, default=-1)
+
+    def last_end_frame(self) -> int:
+        """Return the near frame behind the last finished user turn, -1 if there is none."""
+        ends = (t.end_frame for t in self.all if t.role == "user" and t.final)
+        return max(ends, default=-1)
+
+    def history(self, limit: int) -> list[HistoryRow]:
+        """Return the last rows that prime a new leg: user's and assistant's words only."""
+        rows = [
+            HistoryRow(role=t.role, text=t.shown)
+            for t in self.all
+            if t.final and not t.lost and not t.unsent and t.shown.strip()
+        ]
+        return rows[-limit:]
+
+    def unanswered(self) -> bool:
+        """Whether the last words of all are the user's, final, and nobody answered them yet."""
+        if self.open:
+            return False
+        said = [t for t in self.all if not t.lost and not t.unsent and t.shown.strip()]
+        return bool(said) and said[-1].role == "user" and not said[-1].answered
