@@ -1,0 +1,35 @@
+"""`voiced providers`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from voiced.errors import ExitCode
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--folder", default="", metavar="DIR", help="drop-ins to look at as well")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List the voice services, and what is missing for those that cannot be used."""
+    from voiced.providers.registry import Registry
+
+    registry = Registry()
+    registry.scan(args.folder)
+    cards = registry.catalogue().providers
+    if args.json:
+        report = [
+            {"name": card.name, "title": card.title, "available": card.available,
+             "reason": card.reason, "models": card.models, "voices": card.voices}
+            for card in cards
+        ]  # fmt: skip
+        print(json.dumps(report, indent=1))
+    else:
+        for card in cards:
+            state = "ready" if card.available else f"not available: {card.reason}"
+            print(f"{card.name:18}{card.title:28}{state}")
+    return ExitCode.DONE if any(card.available for card in cards) else ExitCode.FAILED
