@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from voiced.control import ledger, traces
-from voiced.control.journal import Append, Finish, Replace, Writer
+from voiced.control.journal import Append, Replace, Writer
+from voiced.control.osc.targets import SavedSubscription
 from voiced.control.state import load_state
 from voiced.messages.network import Value
 from voiced.mind import effects
@@ -42,18 +43,17 @@ class Books:
         self.problems = [problem] if problem else []
         self._dirty = False
         self._kept_at = 0.0
-        self._folders: dict[tuple[str, str], Path] = {}
+        self._folders: dict[str, Path] = {}
 
-    @property
-    def folder(self) -> Path:
-        """Where traces are: one folder an agent."""
-        return self._state_dir / traces.FOLDER
+    def folder(self, agent: str, named: str = "") -> Path:
+        """Return where an agent's traces are; `named` is its Sessiontracedir."""
+        return Path(named) if named else self._state_dir / traces.FOLDER / agent
 
-    def close_leftovers(self) -> int:
+    def close_leftovers(self, folder: Path) -> int:
         """Close the journals of sessions that never ended; return how many there are."""
-        left = traces.leftovers(self.folder)
+        left = traces.leftovers(folder)
         for path in left:
-            self._writer.submit(Finish(path=path, work=_closing(path)))
+            self._writer.submit(traces.close_job(path))
         return len(left)
 
     def keep(self, agent: str, effect: effects.Keep, config: Value | None) -> None:
@@ -66,23 +66,33 @@ class Books:
         self.state.muted = on
         self._dirty = True
 
+    def keep_subscriptions(self, subscriptions: list[SavedSubscription]) -> None:
+        """Keep who is sent what without a lease; it is written within KEEP_S."""
+        self.state.subscriptions = subscriptions
+        self._dirty = True
+
     def flush(self, now: float, *, force: bool = False) -> None:
         """Write the state file where something changed and the last time is long enough ago."""
         if self._dirty and (force or now - self._kept_at >= KEEP_S):
             self._dirty, self._kept_at = False, now
             self._writer.submit(self.state.file(self._state_dir))
 
-    def journal(self, agent: str, effect: effects.Journal) -> None:
-        """Append a line to a session's journal."""
-        self._writer.submit(
-            traces.line_job(self.folder, agent, effect.session_id, effect.line)
-        )
+    def journal(self, folder: Path, effect: effects.Journal) -> None:
+        """Append a line to a session's journal; its first line decides the folder."""
+        folder = self._folders.setdefault(effect.session_id, folder)
+        self._writer.submit(traces.line_job(folder, effect.session_id, effect.line))
 
-    def close_trace(self, agent: str, effect: effects.TraceClosed) -> None:
+    def close_trace(self, effect: effects.TraceClosed) -> None:
         """Turn a session's journal into its trace."""
-        self._writer.submit(
-            traces.close_job(self.folder, agent, effect.session_id, effect.end_reason)
-        )
+        folder = self._folders.pop(effect.session_id, None)
+        if folder is not None:
+            path = traces.journal_path(folder, effect.session_id)
+            self._writer.submit(traces.close_job(path, effect.end_reason))
+
+    def forget(self, folder: Path, effect: effects.ForgetSession) -> None:
+        """Erase what is written of a session."""
+        folder = self._folders.get(effect.session_id, folder)
+        self._writer.submit(traces.forget_job(folder, effect.session_id))
 
     def spend(self, agent: str, effect: effects.Spend) -> None:
         """Book money, synced to the disk."""
@@ -118,13 +128,6 @@ class Books:
         """Write what is left; False where the disk is too slow for it."""
         self.flush(time.monotonic(), force=True)
         return self._writer.close(WRITER_END_S)
-
-
-def _closing(path: Path) -> Callable[[], None]:
-    def work() -> None:
-        traces.close_journal(path)
-
-    return work
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

@@ -18,7 +18,9 @@ from voiced import __version__
 from voiced.control.books import Books
 from voiced.control.config import AgentConfig, Loaded
 from voiced.control.hands import Events, Hands
-from voiced.control.keys import find_keys
+from voiced.control.keys import find_keys, scrubbed
+from voiced.control.midi import MidiDoor
+from voiced.control.midi_map import Aimed, MidiMap, resolver
 from voiced.control.minds import Minds, Outside, edges_of
 from voiced.control.osc.door import OscDoor
 from voiced.control.reload import first_values, reload
@@ -47,15 +49,17 @@ from voiced.messages.network import (
     Value,
 )
 from voiced.mind import effects
-from voiced.mind.agent import Agent, Setup
+from voiced.mind.agent import Agent, AgentSetup, Attempts
 from voiced.mind.inputs import (
     AudioAbsent,
     AudioLost,
     AudioReady,
     GateMoved,
     InferenceLost,
+    InferenceReady,
     NetworkLost,
     NetworkReady,
+    SetMute,
     Started,
     Stopping,
 )
@@ -105,7 +109,7 @@ class Daemon:
     ) -> None:
         self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
         self._notify, self._reread = notify, reread
-        self._stopping = self._stopped = False
+        self._stopping = self._stopped = self._door_open = False
         self._happened = asyncio.Event()
         self.audio_listeners: list[Callable[[FromAudio], None]] = []
         """Told what audio says of devices and played files (demo)."""
@@ -115,6 +119,7 @@ class Daemon:
         self._ending: asyncio.Future[None] = loop.create_future()
         self._seen_edges: dict[str, int] = {}
         self._audio_lost = ""
+        self._attempts = Attempts()
         self._run_file: RunFile | None = None
         self._status = ""
         self._books = Books(loop, state_dir, self._trouble)
@@ -123,7 +128,7 @@ class Daemon:
             loop, loaded.config, loaded.folder, state_dir, keys, environment,
             Events(
                 from_audio=self._from_audio, from_network=self._from_network,
-                exited=self._exited, changed=self._arm,
+                exited=self._exited, inference_ready=self._inference_ready, changed=self._arm,
             ),
         )  # fmt: skip
         self._minds = Minds(
@@ -141,8 +146,19 @@ class Daemon:
             self._books.keep_mute,
             self._set_device,
         )
-        self._door = OscDoor(loaded.config.osc, self.surface, loop)
+        self._door = OscDoor(
+            self.surface,
+            loaded.config.osc,
+            saved=self._books.state.subscriptions,
+            keep=self._books.keep_subscriptions,
+        )
         self._minds.doors.append(self._door)
+        self.surface.say = self._door.said
+        self._midi = MidiDoor(
+            self._from_midi, log.info, environment=scrubbed(environment, keep_keys=False)
+        )
+        self._midi_running: asyncio.Task[None] | None = None
+        self.surface.ports = self._midi.inputs
         self._start_problems = [
             *(("config", problem) for problem in loaded.broken),
             *(("keys", problem) for problem in key_problems),
@@ -155,7 +171,7 @@ class Daemon:
         """Open the doors, run until told to stop, close up."""
         loop = self._loop
         try:
-            self._door.open()
+            await self._door.start()
         except OSError as error:
             osc = self._loaded.config.osc
             log.error(
@@ -164,6 +180,7 @@ class Daemon:
             )  # fmt: skip
             self._close()
             return ExitCode.FAILED
+        self._door_open = True
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
@@ -182,10 +199,16 @@ class Daemon:
             self._ending.set_result(None)
 
     def _start(self) -> None:
-        left = self._books.close_leftovers()
+        left = sum(
+            self._books.close_leftovers(folder)
+            for name in self._minds.agents
+            for folder in {self._trace_folder(name), self._books.folder(name)}
+        )
         if left:
             log.info("= %d sessions had broken off; their traces are being written", left)
         self._hands.start()
+        self._configure_midi()
+        self._midi_running = self._loop.create_task(self._midi.run(), name="midi")
         for agent in self._loaded.config.agent:
             self._minds.put(
                 agent.name, Started(connect=self._connects(agent), muted=self.surface.muted())
@@ -194,6 +217,7 @@ class Daemon:
             self._trouble(source, sentence)
         self._due()
         self._notify.ready(self._status)
+        self._door.said("/voiced/startup", __version__)
         log.info(
             "= voiced %s runs, configuration %s, osc %s:%d",
             __version__, self._loaded.origin, self._loaded.config.osc.bind, self._door.port,
@@ -203,6 +227,7 @@ class Daemon:
         """Sessions, then children, then the disk, each with its deadline."""
         log.info("= stops")
         self._notify.stopping("stops")
+        self._door.said("/voiced/shutdown", "voiced was told to stop")
         self._stopping = True
         self._minds.put_all(Stopping())
         await self._until(lambda: not self._minds.in_session, SESSIONS_END_S)
@@ -210,6 +235,10 @@ class Daemon:
         await self._until(lambda: self._hands.gone, HANDS_END_S)
         self._hands.kill()
         await self._until(lambda: self._hands.gone, HANDS_END_S)
+        if self._midi_running is not None:
+            self._midi_running.cancel()
+            await asyncio.gather(self._midi_running, return_exceptions=True)
+        await self._door.close()
         self._close()
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
@@ -227,7 +256,6 @@ class Daemon:
             self._timer = None
         self._stopped = True
         self._loop.remove_reader(self._hands.edge_wake.fd)
-        self._door.close()
         self._hands.close()
         if not self._books.close():
             log.error("! the last lines could not be written in time")
@@ -324,6 +352,7 @@ class Daemon:
         match message:
             case Catalogue():
                 self._minds.put_all(NetworkReady(catalogue=message))
+                self._door.changed()
             case NetworkTrouble():
                 self._minds.put_all(message)
             case Hello():
@@ -350,11 +379,36 @@ class Daemon:
             case _:
                 pass
 
+    def _inference_ready(self) -> None:
+        self._minds.put_all(InferenceReady())
+
     def _edges(self) -> None:
         """Take what the callback noted: the real gate."""
         self._hands.edge_wake.clear()
         for name, frame, is_open, serial in edges_of(self._hands.lanes, self._seen_edges):
             self._minds.put(name, GateMoved(frame=frame, open=is_open, serial=serial))
+            self._midi.show_gate(name, is_open)
+
+    def _from_midi(self, aimed: Aimed) -> None:
+        if isinstance(aimed.input, SetMute):
+            self.surface.mute(aimed.input.on)
+        elif aimed.agent == "*":
+            self._minds.put_all(aimed.input)
+        else:
+            self._minds.put(aimed.agent, aimed.input)
+
+    def _configure_midi(self) -> None:
+        resolve = resolver(
+            self.surface.agents(), lambda agent, page, name: self.surface.row(agent, page, name)
+        )
+        bindings = self._loaded.config.midi.bind
+        self._midi.configure(MidiMap(bindings, resolve, self._reading))
+
+    def _reading(self, agent: str, page: str, name: str) -> Value:
+        """Return what a toggle flips."""
+        if page == "voiced":
+            return self.surface.muted()
+        return self.surface.value(self.surface.agents()[0] if agent == "*" else agent, page, name)
 
     # --- from the minds
 
@@ -365,8 +419,9 @@ class Daemon:
             warm_up=self._warm_up,
             stop_hands=self._hands.stop,
             keep=lambda agent, keep: books.keep(agent, keep, self._configured(agent, keep)),
-            journal=books.journal,
-            close_trace=books.close_trace,
+            journal=lambda agent, line: books.journal(self._trace_folder(agent), line),
+            close_trace=lambda agent, closed: books.close_trace(closed),
+            forget=lambda agent, session: books.forget(self._trace_folder(agent), session),
             spend=books.spend,
             changed=self._arm,
         )
@@ -387,14 +442,18 @@ class Daemon:
     def _agent(self, agent: AgentConfig) -> Agent:
         config = first_values(self._loaded.config, agent.name)
         return Agent(
-            Setup(
+            AgentSetup(
                 name=agent.name,
-                config=config,
+                attempts=self._attempts,
+                values=config,
                 kept=self._books.kept(agent.name, config),
-                max_costbudget=self._loaded.config.budget.max_costbudget,
-                resume_within_s=agent.resume_within,
+                trace_dir=str(self._books.folder(agent.name)),
             )
         )
+
+    def _trace_folder(self, agent: str) -> Path:
+        named = str(self._minds.agents[agent].value("par", "Sessiontracedir"))
+        return self._books.folder(agent, named)
 
     def _connects(self, agent: AgentConfig) -> bool:
         match agent.on_start:
@@ -453,7 +512,9 @@ class Daemon:
         if wanted.audio:
             self._hands.reconfigure(wanted.config, self._loaded.folder)
         if wanted.osc:
-            self._door.configure(wanted.config.osc)
+            self._door.reload(wanted.config.osc)
+        if wanted.midi:
+            self._configure_midi()
         for agent, write in wanted.writes:
             self._minds.put(agent, write)
         log.info("= reloaded, changed: %s", ", ".join(wanted.changed) or "nothing")

@@ -38,6 +38,8 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     from_network: Callable[[FromNetwork], None]
     exited: Callable[[Owner, str, bool], None]
     """A process is gone, a sentence why, and whether it was asked to go."""
+    inference_ready: Callable[[], None]
+    """Inference says Hello."""
     changed: Callable[[], None]
     """A deadline or a state may have changed."""
 
@@ -224,6 +226,7 @@ class Hands:
 
     def _greet_inference(self) -> Iterable[Message]:
         yield self._attach(self._inference_wire.fileno())
+        self._events.inference_ready()
 
     def _providers_folder(self) -> str:
         """Return the folder of drop-in providers: config only, the same for all agents."""

@@ -21,6 +21,7 @@ from voiced.mind import effects
 from voiced.mind.agent import Agent
 from voiced.mind.effects import AgentEffect
 from voiced.mind.inputs import AgentInput, Instant, NearAt, Tick
+from voiced.mind.session import Lifecycle
 
 log = logging.getLogger("voiced")
 
@@ -43,6 +44,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     keep: Callable[[str, effects.Keep], None]
     journal: Callable[[str, effects.Journal], None]
     close_trace: Callable[[str, effects.TraceClosed], None]
+    forget: Callable[[str, effects.ForgetSession], None]
     spend: Callable[[str, effects.Spend], None]
     changed: Callable[[], None]
     """Deadlines may have changed."""
@@ -101,7 +103,7 @@ class Minds:
     def in_session(self) -> bool:
         """Whether any agent has a session, or is opening or ending one."""
         return any(
-            agent.value("Sessionstate", "par") != "disconnected" for agent in self.agents.values()
+            agent.lifecycle is not Lifecycle.DISCONNECTED for agent in self.agents.values()
         )
 
     def next_deadline_ns(self) -> int | None:
@@ -139,6 +141,8 @@ class Minds:
                 outside.journal(name, effect)
             case effects.TraceClosed():
                 outside.close_trace(name, effect)
+            case effects.ForgetSession():
+                outside.forget(name, effect)
             case effects.Spend():
                 outside.spend(name, effect)
             case effects.Log():

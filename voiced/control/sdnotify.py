@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 
 
 class Notify:
@@ -13,7 +14,7 @@ class Notify:
         watchdog_s: seconds between two `WATCHDOG=1` that systemd wants at most; 0 = it wants none.
     """
 
-    def __init__(self, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         env = os.environ if environment is None else environment
         address = env.get("NOTIFY_SOCKET", "")
         self._socket: socket.socket | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from voiced.control.journal import Replace
+from voiced.control.osc.targets import SavedSubscription
 from voiced.messages.network import Value
 
 FILE = "state.json"
@@ -32,8 +33,8 @@ class State(msgspec.Struct, kw_only=True):
     muted: bool = False
     values: dict[str, dict[str, dict[str, Kept]]] = {}
     """Agent -> page -> name -> kept value."""
-    doors: dict[str, msgspec.Raw] = {}
-    """What a door wants kept, in its own form: door -> JSON."""
+    subscriptions: list[SavedSubscription] = []
+    """Of the OSC door, those without a lease."""
 
     def keep(self, agent: str, page: str, name: str, value: Value, config: Value | None) -> None:
         """Keep a value; `config` is what the configuration says for it now."""

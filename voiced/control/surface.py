@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from voiced import __version__
 from voiced.control.config import Config
 from voiced.control.hands import Hands
@@ -15,7 +17,7 @@ from voiced.control.osc.surface import PAR, MidiBinding, Status
 from voiced.lane.words import MILLION, Device, DeviceSegment, Lane, LaneSegment
 from voiced.mind import effects
 from voiced.mind.inputs import AgentInput, SetMute
-from voiced.parameters import Refusal, Row, Value
+from voiced.parameters import ROWS, Refusal, Row, Value
 
 log = logging.getLogger("voiced")
 
@@ -60,27 +62,33 @@ class DaemonSurface:
 
     def pages(self, agent: str) -> Sequence[str]:
         """Return "par" and then every provider that has a page of its own."""
-        return (PAR, *self._minds.agents[agent].pages)
+        return (PAR, *self._minds.agents[agent].pages())
 
     def names(self, agent: str, page: str) -> Sequence[str]:
         """Return the names of a page's rows; empty for a page that is not there."""
-        return self._minds.agents[agent].names(page)
+        if page == PAR:
+            return tuple(ROWS)
+        return tuple(self._minds.agents[agent].pages().get(page, ()))
 
     def row(self, agent: str, page: str, name: str) -> Row | None:
-        """Return the row as it is now."""
-        return self._minds.agents[agent].row(name, page)
+        """Return the row as it is now: with budget.max_costbudget as Costbudget's maximum."""
+        row = self._minds.agents[agent].row(page, name)
+        cap = self._configuration().budget.max_costbudget
+        if row is not None and page == PAR and name == "Costbudget" and cap > 0:
+            return msgspec.structs.replace(row, maximum=cap, above_minimum=True)
+        return row
 
     def value(self, agent: str, page: str, name: str) -> Value:
         """Return what is stored."""
-        return self._minds.agents[agent].value(name, page)
+        return self._minds.agents[agent].value(page, name)
 
     def has_secret(self, agent: str, page: str, name: str) -> bool:
         """Return whether a secret row holds something."""
-        return self._minds.agents[agent].has_secret(name, page)
+        return bool(self._minds.agents[agent].value(page, name))
 
     def options(self, agent: str, page: str, name: str) -> Sequence[str]:
         """Return what a menu offers now."""
-        return self._minds.agents[agent].options(name, page)
+        return self._minds.agents[agent].options(page, name)
 
     def rows(self, agent: str) -> Sequence[effects.Row]:
         """Return the conversation, oldest first."""
@@ -116,15 +124,13 @@ class DaemonSurface:
 
     def engine(self) -> str:
         """Return the worst Enginestatus of all agents."""
-        words = [str(self.value(name, PAR, "Enginestatus")) for name in self.agents()]
-        return min(words, key=lambda words: _rank(words), default="starting")
+        return min((agent.enginestatus for agent in self._minds.agents.values()), key=_rank)
 
     def sentence(self) -> str:
         """Return one line about every agent, for the service manager."""
         return "; ".join(
-            f"{name} {self.value(name, PAR, 'Sessionstate')}, engine "
-            f"{self.value(name, PAR, 'Enginestatus')}"
-            for name in self.agents()
+            f"{name} {agent.sessionstate}, engine {agent.enginestatus}"
+            for name, agent in self._minds.agents.items()
         )
 
     def audio_device(self, direction: str, name: str | None) -> str | Refusal:

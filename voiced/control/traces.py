@@ -25,19 +25,18 @@ MAX_JOURNAL = 512 * 1024 * 1024
 """Bytes; a file beyond this is no journal of ours and stays as it is."""
 
 
-def journal_path(folder: Path, agent: str, session_id: str) -> Path:
-    """Return where a running session's journal is; `folder` holds one folder an agent."""
-    return folder / agent / f"{session_id}{JOURNAL}"
+def journal_path(folder: Path, session_id: str) -> Path:
+    """Return where a running session's journal is; `folder` is its agent's."""
+    return folder / f"{session_id}{JOURNAL}"
 
 
-def line_job(folder: Path, agent: str, session_id: str, line: str) -> Append:
+def line_job(folder: Path, session_id: str, line: str) -> Append:
     """Return the job that writes one line of a session."""
-    return Append(path=journal_path(folder, agent, session_id), line=line)
+    return Append(path=journal_path(folder, session_id), line=line)
 
 
-def close_job(folder: Path, agent: str, session_id: str, end_reason: str) -> Finish:
-    """Return the job that turns a session's journal into its trace."""
-    path = journal_path(folder, agent, session_id)
+def close_job(path: Path, end_reason: str = "") -> Finish:
+    """Return the job that turns a journal into its trace."""
 
     def work() -> None:
         close_journal(path, end_reason)
@@ -45,9 +44,20 @@ def close_job(folder: Path, agent: str, session_id: str, end_reason: str) -> Fin
     return Finish(path=path, work=work)
 
 
+def forget_job(folder: Path, session_id: str) -> Finish:
+    """Return the job that erases what is written of a session."""
+    path = journal_path(folder, session_id)
+
+    def work() -> None:
+        path.unlink(missing_ok=True)
+        path.with_name(f"{session_id}{TRACE}").unlink(missing_ok=True)
+
+    return Finish(path=path, work=work)
+
+
 def leftovers(folder: Path) -> list[Path]:
-    """Return the journals of sessions that never ended: a power cut, a kill."""
-    return sorted(folder.glob(f"*/*{JOURNAL}"))
+    """Return an agent's journals of sessions that never ended: a power cut, a kill."""
+    return sorted(folder.glob(f"*{JOURNAL}"))
 
 
 def close_journal(path: Path, end_reason: str = "") -> Path | None:
