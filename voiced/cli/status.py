@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=1))
     else:
         hours, minutes = divmod(int(float(str(uptime))) // 60, 60)
-        print(f"voiced {version!s}, up {hours} h {minutes:02} min, {targets} targets, {count} agents")
+        print(f"voiced {shown(version)}, up {hours} h {minutes:02} min, {targets} targets, {count} agents")
         if muted:
             print("MUTED: every gate is closed; `voiced set /voiced/mute 0` opens them")
         for name, readouts in agents.items():
