@@ -109,7 +109,7 @@ class Daemon:
     ) -> None:
         self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
         self._notify, self._reread = notify, reread
-        self._stopping = self._stopped = self._door_open = False
+        self._stopping = self._stopped = False
         self._happened = asyncio.Event()
         self.audio_listeners: list[Callable[[FromAudio], None]] = []
         """Told what audio says of devices and played files (demo)."""
@@ -180,7 +180,9 @@ class Daemon:
             )  # fmt: skip
             self._close()
             return ExitCode.FAILED
-        self._door_open = True
+        # Targets with an address in numbers are found in the door's first turn on the loop: what is
+        # said from here on reaches them.
+        await asyncio.sleep(0)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)

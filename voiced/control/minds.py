@@ -146,7 +146,7 @@ class Minds:
             case effects.Spend():
                 outside.spend(name, effect)
             case effects.Log():
-                log.log(_LEVELS.get(effect.level, logging.INFO), "%s %s", name, effect.line)
+                log.log(_LEVELS.get(effect.level, logging.INFO), "%s", effect.line)
             case (
                 effects.Told() | effects.Callback() | effects.SignalNow() | effects.RowWritten()
                 | effects.RowRemoved() | effects.RowsCleared() | effects.Caption()

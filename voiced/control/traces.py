@@ -101,6 +101,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the conversation: the operator's seven columns."""
+
+    role: str
+    message: str
+    id: str
+    timestamp: str
+    type: str
+    metadata: str
+    session_id: str
+
+
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """A past session, whole."""
 
@@ -117,7 +129,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     resume_handle: str
     """The provider's own; "" = there is none."""
     legs: list[Leg]
-    transcript: list[Row]
+    transcript: list[TraceRow]
     latencies_s: list[float]
     """User's end to first sound, a number a reply."""
     told: list[Told]
@@ -135,6 +147,11 @@ def trace_of(session_id: str, lines: Iterable[bytes], end_reason: str) -> Trace:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
     return found.trace(end_reason)
+
+
+def _without_index(row: Row) -> TraceRow:
+    columns = TraceRow.__struct_fields__
+    return TraceRow(**{column: getattr(row, column) for column in columns})
 
 
 class _Reading:
@@ -198,7 +215,7 @@ class _Reading:
             cost_usd=self._usd,
             resume_handle=self._handle,
             legs=self._legs,
-            transcript=list(self._rows.values()),
+            transcript=[_without_index(row) for row in self._rows.values()],
             latencies_s=self._latencies,
             told=self._told,
         )
