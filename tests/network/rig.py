@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voiced.lane.seam import Wake
+from voiced.lane.seam import Wake, stamp_ns
 from voiced.lane.words import Device, DeviceSegment, Edge, Epoch, Lane, LaneSegment, Owner
 from voiced.messages.framing import Attach, Decoder, Hello, LaneSeat, encode
 from voiced.messages.network import Catalogue, FromNetwork, LegOpened, OpenLeg, ScanProviders
@@ -59,10 +59,11 @@ class NetworkRig:
         self.catalogue: Catalogue | None = None
         self.near = self.serial = 0
         self.is_open = False
+        self.stale_ns = 0
+        """How old control's stamp is made to look."""
         self._stop = threading.Event()
         self._stamper = threading.Thread(target=self._stamp, daemon=True)
         self._stamper.start()
-        self.stamping = True
         self.new_epoch(samplerate, latency)
 
     def __enter__(self) -> NetworkRig:
@@ -79,8 +80,7 @@ class NetworkRig:
 
     def _stamp(self) -> None:
         while not self._stop.wait(0.1):
-            if self.stamping:
-                self.device.stamp(Owner.CONTROL)
+            self.device.words[Device.CONTROL_STAMP] = stamp_ns() - self.stale_ns
 
     # --- control ----------------------------------------------------------------------------
 

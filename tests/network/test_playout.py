@@ -281,6 +281,7 @@ def test_a_cut_drops_late_deltas_until_the_reply_is_done():
     published = card.published
     for _ in range(5):
         card.delta(ramp(4800))
+        card.delta(ramp(4800), item="a new one")
     assert card.playout.is_dead(1, "r")
     card.done(status="cancelled")
     card.play(0.2)
