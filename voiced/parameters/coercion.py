@@ -21,6 +21,9 @@ TEXT_LIMIT = 60_000
 """Bytes of UTF-8 that one string parameter holds at most."""
 CHANNEL_LIMIT = 256
 """Highest device channel that can be named."""
+_INT_MAX = 2**31 - 1
+_FLOAT_MAX = 3.4028234663852886e38
+"""What a parameter without a range holds: what every receiver can read."""
 PULSE_THRESHOLD = 0.5
 """A float fires a pulse from here on."""
 
@@ -125,6 +128,8 @@ def _range_text(row: Row) -> str:
 
 
 def _clamp(row: Row, number: float) -> float:
+    widest = _INT_MAX if row.kind is Kind.INT else _FLOAT_MAX
+    number = max(-widest, min(number, widest))
     if row.minimum is not None and number < row.minimum:
         return row.minimum
     if row.maximum is not None and number > row.maximum:

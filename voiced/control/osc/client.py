@@ -1,4 +1,4 @@
-"""A small blocking client of a running daemon's OSC door, for the command line: TCP, whole texts."""
+"""A small blocking client of a running daemon, for the command line: TCP, whole texts."""
 
 from __future__ import annotations
 

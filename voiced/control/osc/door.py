@@ -54,6 +54,7 @@ AHEAD_S: Final = 2.0
 _NTP_EPOCH: Final = 2_208_988_800
 _PEERS: Final = 1024
 _RESOLVE_AGAIN_S: Final = 5.0
+_SEND_TRIES: Final = 4
 
 
 def _nothing_kept(_subscriptions: list[SavedSubscription]) -> None:
@@ -217,13 +218,19 @@ class OscDoor:
         v6 = ":" in destination[0]
         for sock in self._sockets:
             if (sock.family == socket.AF_INET6) == v6:
-                try:
-                    sock.sendto(packet, destination)
-                except BlockingIOError:
-                    return  # the kernel's buffer is full: like a datagram lost on the way
-                except OSError:
-                    self._refusals(sock)
+                self._send_on(sock, destination, packet)
                 return
+
+    def _send_on(self, sock: socket.socket, destination: Destination, packet: bytes) -> None:
+        for _ in range(_SEND_TRIES):
+            try:
+                sock.sendto(packet, destination)
+                return
+            except BlockingIOError:
+                return  # the kernel's buffer is full: like a datagram lost on the way
+            except OSError:
+                # What an earlier packet met with is told now, and this one was not sent.
+                self._refusals(sock)
 
     def _refusals(self, sock: socket.socket) -> None:
         for destination in refused_destinations(sock):

@@ -166,10 +166,10 @@ def _cell(text: str) -> str:
 def _parameter_line(row: Row) -> str:
     what = row.doc + (f" *{row.later[0].upper()}{row.later[1:]}.*" if row.later else "")
     cells = (
-        row.name + ("*" if row.own else ""), row.tag, access_text(row), range_text(row),
-        default_text(row), row.applies.value if row.stored else "", what,
+        row.name + ("\\*" if row.own else ""), row.tag, access_text(row), range_text(row),
+        default_text(row), row.applies.value if row.stored and row.writable else "", what,
     )  # fmt: skip
-    return "| " + " | ".join(_cell(cell).replace("Name*", "Name\\*") for cell in cells) + " |"
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
 def _address_line(entry: Address) -> str:
