@@ -25,29 +25,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print how everything is; 1 where something is degraded."""
     with linked(args) as link:
-        version, count, engine, uptime, targets = link.ask("/voiced/status")
+        version, count, engine, uptime, targets = map(shown, link.ask("/voiced/status"))
         muted = bool(link.ask("/voiced/mute")[0])
         names = [args.agent] if args.agent else agents_of(link)
         agents = {name: _readouts(link, name) for name in names}
     report = {
         "version": version,
         "engine": engine,
-        "uptime_s": round(float(str(uptime)), 1),
-        "targets": targets,
+        "uptime_s": round(float(uptime), 1),
+        "targets": int(targets),
         "muted": muted,
         "agents": agents,
     }
     if args.json:
         print(json.dumps(report, indent=1))
     else:
-        hours, minutes = divmod(int(float(str(uptime))) // 60, 60)
-        print(f"voiced {shown(version)}, up {hours} h {minutes:02} min, {targets} targets, {count} agents")
+        hours, minutes = divmod(int(float(uptime)) // 60, 60)
+        print(f"voiced {version}, up {hours} h {minutes:02} min, {targets} targets, {count} agents")
         if muted:
             print("MUTED: every gate is closed; `voiced set /voiced/mute 0` opens them")
         for name, readouts in agents.items():
             print(f"{name}: {readouts['Sessionstate']}, {readouts['Enginestatus']}")
             model = f" {readouts['Model']}" if readouts["Model"] else ""
-            print(f"  {readouts['Provider']}{model}, cost {readouts['Conversationcost'] or 'nothing'}")
+            print(
+                f"  {readouts['Provider']}{model}, cost {readouts['Conversationcost'] or 'nothing'}"
+            )
     fine = all(_word(one["Enginestatus"]) in _FINE for one in agents.values())
     return ExitCode.DONE if fine else ExitCode.FAILED
 
