@@ -38,6 +38,7 @@ from voiced.messages.audio import (
     FileRefused,
     FileStarted,
     FromAudio,
+    PlayFile,
 )
 from voiced.messages.framing import Hello
 from voiced.messages.network import (
@@ -111,8 +112,6 @@ class Daemon:
         self._notify, self._reread = notify, reread
         self._stopping = self._stopped = False
         self._happened = asyncio.Event()
-        self.audio_listeners: list[Callable[[FromAudio], None]] = []
-        """Told what audio says of devices and played files (demo)."""
         self._clock = Clock(loaded.config.speed)
         self._timer: asyncio.TimerHandle | None = None
         self._stamp_at = loop.time()
@@ -159,6 +158,7 @@ class Daemon:
         )
         self._midi_running: asyncio.Task[None] | None = None
         self.surface.ports = self._midi.inputs
+        self.surface.play = self._play_file
         self._start_problems = [
             *(("config", problem) for problem in loaded.broken),
             *(("keys", problem) for problem in key_problems),
@@ -344,9 +344,14 @@ class Daemon:
             case DeviceLost():
                 # Its exit follows, and is told with this sentence: once, not twice.
                 self._audio_lost = message.sentence
-            case Hello() | Devices() | FileStarted() | FileEnded() | FileRefused():
-                for listener in self.audio_listeners:
-                    listener(message)
+            case FileStarted(agent=agent, path=path, frame=frame):
+                self._door.said("/voiced/audio/started", agent, path, frame)
+            case FileEnded(agent=agent, path=path, frame=frame):
+                self._door.said("/voiced/audio/ended", agent, path, frame)
+            case FileRefused(sentence=sentence):
+                self._door.said("/voiced/error", "/voiced/audio/play", "bad_value", sentence)
+            case Hello() | Devices():
+                pass
             case _:
                 assert_never(message)
 
@@ -486,6 +491,13 @@ class Daemon:
         self._loaded = msgspec.structs.replace(self._loaded, config=config)
         self._hands.reconfigure(config, self._loaded.folder)
         return name
+
+    def _play_file(self, agent: str, path: str) -> Refusal | None:
+        if self._loaded.config.audio.backend != "virtual":
+            return Refusal("no_effect", 'files are played on audio.backend = "virtual" only')
+        if not self._hands.audio.send(PlayFile(agent=agent, path=path)):
+            return Refusal("no_effect", "the audio process is not running now; try again")
+        return None
 
     def _trouble(self, source: str, sentence: str) -> None:
         """Tell trouble that belongs to no session."""

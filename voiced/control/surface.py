@@ -55,6 +55,8 @@ class DaemonSurface:
         """Tells all targets something that belongs to no agent."""
         self.ports: Callable[[], Sequence[str]] = tuple
         """The MIDI input ports."""
+        self.play: Callable[[str, str], Refusal | None] = lambda agent, path: None
+        """Hands a wav file to the virtual card."""
 
     def agents(self) -> Sequence[str]:
         """Return every agent's name, in the configuration's order."""
@@ -136,6 +138,12 @@ class DaemonSurface:
     def audio_device(self, direction: str, name: str | None) -> str | Refusal:
         """Return the "input" or "output" device's name, after setting it where `name` is given."""
         return self._set_device(direction, name)
+
+    def play_file(self, agent: str, path: str) -> Refusal | None:
+        """Let the virtual card's visitor speak a wav file; why not, where it cannot."""
+        if agent not in self._minds.agents:
+            return Refusal("bad_value", f"there is no agent {agent}")
+        return self.play(agent, path)
 
     def midi_ports(self) -> Sequence[str]:
         """Return the names of the MIDI input ports that are there now."""

@@ -68,6 +68,8 @@ class VirtualConfig(Table, frozen=True, kw_only=True):
     """"" silence, a wav, or one per agent; paths relative to this file."""
     output: Annotated[str, _live()] = "heard.wav"
     """Wav file that gets what the loudspeakers play; "" = nowhere."""
+    conversation: Annotated[str, _live()] = ""
+    """Wav file of the first agent's conversation: left the visitor, right the voice as played."""
     speed: Annotated[float, _restart(ge=0.1, le=100.0)] = 1.0
     """Every clock of the daemon runs by this factor."""
 

@@ -88,7 +88,7 @@ class Daemon:
             "replyport": self._replyport, "targets": self._targets, "dump": self._dump,
             "help": self._help, "agents": self._agents, "mute": self._mute,
             "audio/input": self._input, "audio/output": self._output,
-            "midi/bindings": self._bindings, "midi/ports": self._ports,
+            "audio/play": self._play, "midi/bindings": self._bindings, "midi/ports": self._ports,
         }  # fmt: skip
 
     def act(self, peer: Peer, at: AtDaemon, args: Sequence[Argument]) -> None:
@@ -138,6 +138,12 @@ class Daemon:
     def _agents(self, peer: Peer, args: Sequence[Argument]) -> None:
         _none(args)
         peer.answer("/voiced/agents", tuple(self._surface.agents()))
+
+    def _play(self, peer: Peer, args: Sequence[Argument]) -> None:
+        agent, path = words(args, 2, "takes an agent and the path of a wav file")
+        refusal = self._surface.play_file(agent, path)
+        if refusal is not None:
+            self._replies.refusal(peer, "/voiced/audio/play", refusal)
 
     def _bindings(self, peer: Peer, args: Sequence[Argument]) -> None:
         _none(args)

@@ -86,6 +86,12 @@ class Surface(Protocol):
     def audio_device(self, direction: str, name: str | None) -> str | Refusal:
         """Return the "input" or "output" device's name, after setting it where `name` is given."""
 
+    def play_file(self, agent: str, path: str) -> Refusal | None:
+        """Let the virtual card's visitor speak a wav file; why not, where it cannot.
+
+        Its beginning and end are told by `OscDoor.said("/voiced/audio/started", ...)`.
+        """
+
     def midi_ports(self) -> Sequence[str]:
         """Return the names of the MIDI input ports that are there now."""
 
