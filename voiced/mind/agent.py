@@ -180,7 +180,7 @@ def _network_ready(s: AgentState, event: inputs.NetworkReady) -> None:
 
 def _network_lost(s: AgentState, event: inputs.NetworkLost) -> None:
     """Every leg is gone with it; the session is not."""
-    told = bool(s.hands.network_lost) or s.hands.stopped or s.stopping
+    told = event.asked or bool(s.hands.network_lost) or s.hands.stopped or s.stopping
     s.hands.network_up, s.replayable = False, False
     s.hands.network_lost = event.sentence or "it ended"
     if not told:

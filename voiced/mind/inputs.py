@@ -104,6 +104,8 @@ class NetworkLost(Input, frozen=True, kw_only=True):
     """The network process ended; every leg with it."""
 
     sentence: str
+    asked: bool = False
+    """By Initialize, Shutdown or a reload: nothing went wrong."""
 
 
 class InferenceLost(Input, frozen=True, kw_only=True):

@@ -143,7 +143,7 @@ class Parameters:
 
     def freeze(self) -> None:
         """A session begins: what applies per session stays as it is now, until `thaw`."""
-        places = [(PAR, row.name) for row in ROWS.values() if _per_session(row)]
+        places = [(PAR, name) for name in PER_SESSION]
         for page, rows in self._pages.items():
             places += [(page, row.name) for row in rows.values() if _per_session(row)]
         self._in_force = {place: self.value(*place) for place in places}
@@ -200,3 +200,7 @@ def _per_session(row: Row) -> bool:
         and row.access is not Access.READ
         and not row.secret
     )
+
+
+PER_SESSION = tuple(row.name for row in ROWS.values() if _per_session(row))
+"""Common names whose value counts from the next session on."""

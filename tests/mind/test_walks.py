@@ -1,0 +1,356 @@
+"""Random walks over one agent: whatever happens in whatever order, these hold.
+
+VOICED_WALKS and VOICED_WALK_STEPS make it longer; VOICED_SHRINK=1 looks for the shortest walk
+that fails, which takes minutes.
+"""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from voiced.messages import network as wire
+from voiced.mind import effects, inputs, journal
+from voiced.mind.inputs import Origin
+from voiced.mind.session import LABELS, Lifecycle
+
+from .hand import OSC, PEDAL, Hand, card
+
+SHELL = Origin(kind="shell", id="1")
+ORIGINS = st.sampled_from([OSC, PEDAL, SHELL])
+PULSES = [
+    "Connect",
+    "Connect",
+    "Disconnect",
+    "Restart",
+    "Stop",
+    "Pause",
+    "Play",
+    "Replay",
+    "Resetplayback",
+    "Sendtext",
+    "Resetcostmeter",
+    "Scanproviders",
+    "Initialize",
+    "Shutdown",
+    "Forget",
+    "Approvetools",
+]
+WRITES: tuple[tuple[str, wire.Value], ...] = (
+    ("Active", True), ("Active", False),
+    ("Sessionmode", "continuous"), ("Sessionmode", "one_turn"), ("Sessionmode", "push_to_talk"),
+    ("Streamingmode", "live"), ("Streamingmode", "coalesce"), ("Streamingmode", "append"),
+    ("Provider", "local"), ("Provider", "timed"), ("Provider", "plain"), ("Provider", "nobody"),
+    ("Model", "large"), ("Model", "unheard-of"), ("Voice", "bert"), ("Talkmax", 5), ("Talkmax", 0),
+    ("Talktail", 0), ("Talktail", 500), ("Talkconnects", True), ("Bargein", "off"),
+    ("Autosessionrefresh", False), ("Refreshwarning", 0), ("Refreshkeep", 0), ("Maxreplayrows", 2),
+    ("Volume", 0.5), ("Micgain", 2.0), ("Playbackactive", False), ("Costbudget", 0.05),
+    ("Costbudget", 0.0), ("Enableconvdat", False), ("Enableconvdat", True),
+    ("Enableusertranscription", False), ("Enableoutputtranscription", False),
+    ("Printcallbacks", True), ("Allowendconversation", False), ("Apikey", "secret-words"),
+    ("Sessiontracing", False), ("Displayname", "Ada"),
+)  # fmt: skip
+ITEMS = st.sampled_from(["i1", "i2", "i3"])
+RESPONSES = st.sampled_from(["r1", "r2"])
+WORDS = st.sampled_from(["", "hello", "hello there", "Grüße", "a b c d e f"])
+FRAMES = st.integers(0, 10_000_000)
+SECONDS = st.sampled_from([0.0, 0.001, 0.2, 1.0, 3.0, 10.0, 31.0, 60.0, 200.0])
+
+
+def leg_events(leg: int) -> st.SearchStrategy[wire.LegMessage]:
+    """Anything that an open leg may tell."""
+
+    def of(kind: type[wire.LegMessage], **fields: object) -> st.SearchStrategy[wire.LegMessage]:
+        return st.builds(kind, agent=st.just("a"), leg=st.just(leg), **fields)  # type: ignore[arg-type]
+
+    return st.one_of(
+        of(wire.SpeechStarted, frame=FRAMES),
+        of(wire.SpeechEnded, frame=FRAMES),
+        of(wire.UserText, item=ITEMS, text=WORDS, delta=st.booleans(), final=st.booleans(),
+           start_frame=st.one_of(st.just(-1), FRAMES), end_frame=st.one_of(st.just(-1), FRAMES)),
+        of(wire.UserTurnDropped, item=ITEMS),
+        of(wire.TurnsSkipped, seconds=st.just(3.0), to_frame=FRAMES),
+        of(wire.ResponseStarted, response=RESPONSES),
+        of(wire.AssistantText, response=RESPONSES, item=ITEMS, text=WORDS, delta=st.booleans(),
+           final=st.booleans()),
+        of(wire.Playing, response=RESPONSES, item=ITEMS),
+        of(wire.Heard, response=RESPONSES, item=ITEMS, ms=st.integers(0, 9000),
+           chars=st.integers(0, 20), cut=st.booleans()),
+        of(wire.ResponseDone, response=RESPONSES,
+           status=st.sampled_from(["completed", "cancelled", "failed"])),
+        of(wire.ReplyHeard, response=RESPONSES, latency_s=st.sampled_from([-1.0, 0.5])),
+        of(wire.Meter, seconds_sent=st.floats(0, 100), seconds_received=st.floats(0, 100),
+           connected_s=st.floats(0, 300), response_running=st.booleans(),
+           rx_age_s=st.floats(0, 60), buffered_s=st.sampled_from([0.0, 4.0])),
+        of(wire.Usage, response=RESPONSES, usd=st.floats(0, 0.02)),
+        of(wire.Handle, handle=st.just("opaque")),
+        of(wire.LegGoaway, reason=st.sampled_from(["goaway", "cap"]),
+           time_left_s=st.sampled_from([0.0, 5.0, 60.0])),
+        of(wire.ToolCall, call_id=st.just("c1"),
+           name=st.sampled_from(["end_conversation", "set_lights"]), arguments=st.just("{}")),
+        of(wire.ToolCancelled, call_id=st.just("c1")),
+        of(wire.ProviderSignal, channels=st.just({"timed_joy": 0.5})),
+        of(wire.Affect, item=ITEMS, scores=st.just("{}")),
+        of(wire.LegTrouble, code=st.just("odd"), sentence=st.just("odd")),
+        of(wire.Unsent, sentence=st.just("not sent")),
+        of(wire.Expired),
+    )  # fmt: skip
+
+
+class Walk(RuleBasedStateMachine):
+    """One agent, one simulated hand."""
+
+    @initialize(
+        connect=st.booleans(), muted=st.sampled_from([False, False, True]),
+        up=st.sampled_from([True, True, True, False]),
+    )  # fmt: skip
+    def begin(self, connect: bool, muted: bool, up: bool) -> None:
+        self.hand = Hand(
+            card("local"),
+            card("timed", metering="wallclock", max_session_s=40, resumption="native",
+                 key_server="timed", pricing={"small": wire.Price(wallclock_usd_min=0.06)}),
+            card("plain", resumption="none", max_session_s=20, pricing={}, models=[]),
+            card("broken", available=False, reason="a package is missing: pip install it"),
+        )  # fmt: skip
+        self.gone_legs: set[int] = set()
+        self.row_facts: dict[str, tuple[int, str, str]] = {}
+        self.journals: dict[str, dict[str, effects.Row]] = {}
+        self.spent: dict[str, float] = {}
+        self.starts = self.ends = 0
+        self.seen = self.said = 0
+        self.hand.give(inputs.Started(connect=connect, muted=muted))
+        if up:
+            self.hand.network(up=True)
+
+    # --- the operator
+
+    @rule(name=st.sampled_from(PULSES), text=st.one_of(st.none(), WORDS))
+    def press(self, name: str, text: str | None) -> None:
+        self.hand.press(name, text if name == "Sendtext" else None)
+
+    @rule(write=st.sampled_from(WRITES), origin=ORIGINS)
+    def write(self, write: tuple[str, wire.Value], origin: Origin) -> None:
+        self.hand.write(*write, origin=origin)
+
+    @rule(origin=ORIGINS, on=st.booleans())
+    def talk(self, origin: Origin, on: bool) -> None:
+        self.hand.write("Talk", on, origin=origin)
+
+    @rule(origin=ORIGINS)
+    def holder_gone(self, origin: Origin) -> None:
+        self.hand.give(inputs.HolderGone(origin=origin))
+
+    @rule(on=st.booleans())
+    def mute(self, on: bool) -> None:
+        self.hand.give(inputs.SetMute(on=on))
+        assert not (on and self.hand.gate), "the gate is open while muted"
+
+    @rule(text=WORDS, say=st.booleans())
+    def say_or_note(self, text: str, say: bool) -> None:
+        kind = inputs.SayText if say else inputs.NoteText
+        self.hand.give(kind(text=text, origin=OSC))
+
+    @rule(seconds=SECONDS)
+    def sleep(self, seconds: float) -> None:
+        self.hand.sleep(seconds)
+
+    # --- the hands
+
+    @precondition(lambda self: not self.hand.network_up)
+    @rule()
+    def network_up(self) -> None:
+        self.hand.network(up=True)
+
+    @precondition(lambda self: self.hand.network_up)
+    @rule()
+    def network_lost(self) -> None:
+        before = [row.id for row in self.hand.agent.rows]
+        self.hand.network(up=False)
+        after = [row.id for row in self.hand.agent.rows]
+        assert after[: len(before)] == before, "a lost hand lost a row"
+
+    @rule(event=st.sampled_from([
+        inputs.AudioReady(device="d", samplerate=48_000, echo_free=True),
+        inputs.AudioReady(device="d", samplerate=44_100, echo_free=False),
+        inputs.AudioLost(sentence="the server died"),
+        inputs.AudioAbsent(sentence="no such card"),
+        inputs.InferenceLost(sentence="killed"),
+        inputs.InferenceReady(),
+    ]))  # fmt: skip
+    def audio(self, event: inputs.AgentInput) -> None:
+        before = [row.id for row in self.hand.agent.rows]
+        self.hand.give(event)
+        after = [row.id for row in self.hand.agent.rows]
+        assert after[: len(before)] == before, "a lost hand lost a row"
+
+    @rule(frame=FRAMES)
+    def near(self, frame: int) -> None:
+        self.hand.give(inputs.NearAt(frame=frame))
+
+    @rule(frame=FRAMES)
+    def gate_moved(self, frame: int) -> None:
+        self.hand.give(inputs.GateMoved(frame=frame, open=self.hand.gate, serial=1))
+
+    @precondition(lambda self: bool(self.hand.legs - self.hand.open_legs))
+    @rule(how=st.sampled_from(["opened", "opened", "opened", "unreachable", "refused", "closed"]))
+    def dialled(self, how: str) -> None:
+        match how:
+            case "opened":
+                self.hand.opened("replay" if self.hand.dialled[-1].history else "fresh")
+            case "unreachable":
+                self.hand.leg_event(wire.LegUnreachable, code="503", sentence="busy")
+            case "refused":
+                self.hand.leg_event(wire.LegRefused, code="1008", sentence="bad key")
+            case "closed":
+                self.hand.closed()
+
+    @precondition(lambda self: bool(self.hand.open_legs))
+    @rule(data=st.data(), count=st.integers(1, 12))
+    def tells(self, data: st.DataObject, count: int) -> None:
+        for _ in range(count):
+            if self.hand.open_legs:
+                self.hand.give(data.draw(leg_events(self.hand.leg)))  # type: ignore[arg-type]
+
+    @rule(words=WORDS, heard=st.booleans())
+    def converses(self, words: str, heard: bool) -> None:
+        """The usual course, as far as it goes: most of the walks should talk."""
+        if not self.hand.network_up:
+            self.hand.network(up=True)
+        if self.hand.state == "disconnected":
+            self.hand.press("Initialize")
+            self.hand.write("Provider", "local")
+            self.hand.press("Connect")
+        if self.hand.legs - self.hand.open_legs:
+            self.hand.opened()
+        if self.hand.open_legs:
+            self.said += 1
+            self.hand.user(words, f"u{self.said}", self.said * 1000, self.said * 1000 + 500)
+        if self.hand.open_legs:
+            self.hand.reply("so you say", f"a{self.said}", heard=heard)
+
+    @precondition(lambda self: bool(self.hand.open_legs))
+    @rule()
+    def drops(self) -> None:
+        self.hand.closed()
+
+    @precondition(lambda self: self.hand.state == "ending")
+    @rule()
+    def closes(self) -> None:
+        self.hand.closed(asked=True)
+
+    @precondition(lambda self: len(self.hand.dialled) > 1)
+    @rule(data=st.data())
+    def stale(self, data: st.DataObject) -> None:
+        leg = data.draw(st.sampled_from(self.hand.dialled[:-1])).leg
+        event = data.draw(leg_events(leg))
+        before, label = self.hand.agent.rows, self.hand.state
+        self.hand.give(event)  # type: ignore[arg-type]
+        assert self.hand.state == label, "an older leg moved the session"
+        if not isinstance(event, wire.Heard):
+            assert self.hand.agent.rows == before, "an older leg changed rows"
+
+    # --- what holds
+
+    @invariant()
+    def everything_holds(self) -> None:
+        self.follow()
+        for check in (
+            self.gate_is_open_only_in_a_session, self.label_is_one_of_six,
+            self.starts_and_ends_pair, self.rows_are_unique, self.every_cent_is_booked,
+            self.journal_holds_the_table, self.signals_are_numbers,
+        ):  # fmt: skip
+            check()
+
+    def follow(self) -> None:
+        """Take in what the last inputs brought."""
+        new, self.seen = self.hand.all[self.seen :], len(self.hand.all)
+        for effect in new:
+            match effect:
+                case effects.RowWritten(row=row) | effects.RowRemoved(row=row):
+                    facts = (row.index, row.role, row.session_id)
+                    assert self.row_facts.setdefault(row.session_id + row.id, facts) == facts
+                    assert "secret-words" not in row.message
+                case effects.Callback(name="onSessionStart"):
+                    self.starts += 1
+                case effects.Callback(name="onSessionEnd"):
+                    self.ends += 1
+                case effects.Spend():
+                    assert effect.usd > 0
+                    before = self.spent.get(effect.session_id, 0.0)
+                    self.spent[effect.session_id] = before + effect.usd
+                case effects.ForgetSession():
+                    self.journals.pop(effect.session_id, None)
+                case effects.Journal():
+                    self._journal(effect)
+                case effects.Send(message=wire.OpenLeg() as dial):
+                    assert len(dial.history) <= 20
+                    assert {row.role for row in dial.history} <= {"user", "assistant"}
+                    assert "Apikey" not in dial.parameters
+                case effects.Told() | effects.Keep():
+                    assert effect.value != "secret-words"
+            assert self.ends <= self.starts <= self.ends + 1
+
+    def _journal(self, effect: effects.Journal) -> None:
+        line = journal.decode(effect.line)
+        rows = self.journals.get(effect.session_id)
+        if isinstance(line, journal.Began):
+            self.journals[effect.session_id] = {}
+            return
+        assert rows is not None, "the journal does not begin with whose it is"
+        if isinstance(line, journal.RowLine):
+            rows[line.row.id] = line.row
+        if isinstance(line, journal.RowGone):
+            del rows[line.id]
+
+    def gate_is_open_only_in_a_session(self) -> None:
+        if self.hand.gate:
+            assert self.hand.agent.lifecycle in (Lifecycle.OPEN, Lifecycle.REFRESHING)
+            assert self.hand.agent.value("par", "Active")
+
+    def label_is_one_of_six(self) -> None:
+        assert self.hand.state in LABELS
+        assert self.hand.state == self.hand.agent.value("par", "Sessionstate")
+        assert (self.hand.state == "active") == (
+            self.hand.gate and self.hand.agent.lifecycle is Lifecycle.OPEN
+        )
+
+    def starts_and_ends_pair(self) -> None:
+        if self.hand.state == "disconnected":
+            assert self.starts == self.ends
+
+    def rows_are_unique(self) -> None:
+        ids = [row.id for row in self.hand.agent.rows]
+        assert len(ids) == len(set(ids))
+        indices = [row.index for row in self.hand.agent.rows]
+        assert indices == sorted(indices)
+
+    def every_cent_is_booked(self) -> None:
+        cost = self.hand.agent._state.cost
+        spent = self.spent.get(self.hand.agent.session_id, 0.0)
+        assert abs(cost.booked - spent) < 1e-9
+        assert cost.pending >= 0
+
+    def journal_holds_the_table(self) -> None:
+        rows = self.journals.get(self.hand.agent.session_id)
+        if rows is not None and self.hand.agent.value("par", "Sessiontracing"):
+            for row in self.hand.agent.rows:
+                assert rows.get(row.id) == row
+
+    def signals_are_numbers(self) -> None:
+        signals = self.hand.agent.signals(self.hand.instant)
+        assert all(isinstance(value, float) for value in signals.values())
+        assert signals["phase"] in range(7)
+
+
+Walk.TestCase.settings = settings(
+    max_examples=int(os.environ.get("VOICED_WALKS", "150")),
+    stateful_step_count=int(os.environ.get("VOICED_WALK_STEPS", "60")),
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate)
+    + ((Phase.shrink,) if os.environ.get("VOICED_SHRINK") else ()),
+    suppress_health_check=list(HealthCheck),
+)
+TestWalk = Walk.TestCase
