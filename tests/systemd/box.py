@@ -81,15 +81,17 @@ class Box:
         return self.run("journalctl", "--no-pager", "-o", "short-monotonic", "-u", unit).stdout
 
     @contextlib.contextmanager
-    def following(self, unit: str) -> Iterator["Follower"]:
-        """Follow the journal of a unit from now on."""
-        cursor = self.run("journalctl", "-n", "0", "--show-cursor", "--no-pager").stdout
-        after = cursor.rsplit("cursor:", 1)[1].strip() if "cursor:" in cursor else ""
+    def following(self, unit: str, *, from_start: bool = False) -> Iterator["Follower"]:
+        """Follow the journal of a unit from now on, or all that its present run has said."""
+        if from_start:
+            what = [f"_SYSTEMD_INVOCATION_ID={self.show(unit, 'InvocationID')}"]
+        else:
+            cursor = self.run("journalctl", "-n", "0", "--show-cursor", "--no-pager").stdout
+            what = ["-u", unit, f"--after-cursor={cursor.rsplit('cursor:', 1)[1].strip()}"]
         process = subprocess.Popen(
             [
                 *self._entrance(),
-                *("journalctl", "--follow", "--no-tail", "-o", "cat", "-u", unit),
-                *([f"--after-cursor={after}"] if after else ["--since=now"]),
+                *("journalctl", "--follow", "--no-tail", "-o", "cat", *what),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
