@@ -69,21 +69,20 @@ def heard(events: list[messages.FromInference], conversation: str) -> str:
 
 
 def test_it_understands_people_and_is_understood(voice: LocalVoice) -> None:
-    voice.send(messages.Open(conversation="visitor"))
     errors = total = own_errors = own_total = 0
     for file, transcript in transcripts().items():
         since = len(voice.events)
-        voice.audio("visitor", silence(0.5))
-        voice.audio("visitor", recording(file))
-        voice.audio("visitor", silence(0.7))
+        voice.send(messages.Open(conversation=file))
+        voice.audio(file, silence(0.5))
+        voice.audio(file, recording(file))
+        voice.audio(file, silence(0.7))
         voice.wait(lambda e: done(e) and e.status == "completed", since=since)
         events = voice.events[since:]
-        wrong, count = word_errors(transcript, heard(events, "visitor"))
+        wrong, count = word_errors(transcript, heard(events, file))
         errors, total = errors + wrong, total + count
         read_back = recogniser.transcribe(soxr.resample(sound(events), 24_000, 16_000))
         wrong, count = word_errors(said(events), read_back)
         own_errors, own_total = own_errors + wrong, own_total + count
-        voice.audio("visitor", silence(6.0))  # while the reply sounds
     assert total == 135
     assert errors / total < 0.15
     assert own_total > 60

@@ -44,8 +44,8 @@ _PARTIAL_FRAMES: Final = 22
 """0.7 s of speech."""
 _LEAST_FRAMES: Final = 3
 """Less speech than this, 96 ms, is a click."""
-_SOFT_PIECE: Final = 12 * INPUT_RATE
-_HARD_PIECE: Final = 26 * INPUT_RATE
+_SOFT_PIECE: Final = 10 * INPUT_RATE
+_HARD_PIECE: Final = 20 * INPUT_RATE
 _SEARCH_FRAMES: Final = 250
 """Where a piece without a pause is cut: within its last 8 s."""
 _MEMORY_FRAMES: Final = 128

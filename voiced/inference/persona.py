@@ -82,12 +82,9 @@ class Persona:
             known.update(name for pattern in patterns for name in pattern.groupindex)
             self.rules.append((patterns, rule))
         for number, rule in enumerate(file.rule, 1):
-            problems += [
-                f"{source}: rule {number}: no pattern and no [slots] line fills {{{slot}}}"
-                for reply in rule.replies
-                for slot in _slots_of(reply)
-                if slot not in known
-            ]
+            for reply in rule.replies:
+                if wrong := _wrong_slot(reply, known):
+                    problems.append(f"{source}: rule {number}: {reply!r}: {wrong}")
         if not any("" in rule.heard for _, rule in self.rules):
             problems.append(f"{source}: the last rule must hear everything: heard = ['']")
         if problems:
@@ -190,5 +187,21 @@ def _plain(said: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[^\w\s']", " ", text)).strip()
 
 
+def _wrong_slot(reply: str, known: set[str]) -> str:
+    """Return what is wrong with the slots of a reply; "" for nothing."""
+    try:
+        unknown = [slot for slot in _slots_of(reply) if slot not in known]
+    except ValueError as error:
+        return f"{error}; write {{{{ for a brace that is spoken of"
+    if unknown:
+        return f"no pattern and no [slots] line fills {{{unknown[0]}}}"
+    return ""
+
+
 def _slots_of(reply: str) -> list[str]:
-    return [field for _, field, _, _ in string.Formatter().parse(reply) if field]
+    """Return the slots of a reply.
+
+    Raises:
+        ValueError: its braces do not match.
+    """
+    return [slot for _, slot, _, _ in string.Formatter().parse(reply) if slot is not None]

@@ -23,6 +23,11 @@ Sound = NDArray[np.int16]
 _CONTEXT_S: Final = 15.0
 _LONGEST_S: Final = 30.0
 _TAIL_S: Final = 1.0
+_REST_S: Final = 1.0
+"""What is left of the sound behind the last word and not worth another pass, seconds."""
+_STEP_S: Final = 0.5
+"""The least progress of a pass."""
+_MOST_PASSES: Final = 6
 _LEAD: Final = mel.RATE // 5
 """Silence put before the sound: a word that starts at the very first sample is misread."""
 _THREADS: Final = 2
@@ -67,9 +72,31 @@ class Recogniser:
             intra_threads=min(_THREADS, os.cpu_count() or 1),
         )
         self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(place / "tokenizer.json"))
+        before = self._tokenizer.token_to_id("<|notimestamps|>")
+        if before is None:
+            raise models.EngineUnavailable(
+                f"the tokenizer of {place} knows no timestamps: it is not Whisper's"
+            )
+        self._first_mark = int(before) + 1
 
-    def read(self, pcm: NDArray[np.int16], language: str = "") -> Heard:
-        """Return what `pcm` (mono, 16 kHz) says; what lies beyond 29 s of it is not read."""
+    def read(self, pcm: Sound, language: str = "") -> list[Heard]:
+        """Return what `pcm` (mono, 16 kHz) says; what lies beyond 29 s of it is not read.
+
+        Whisper likes to stop after a sentence. Its timestamps tell where, and the rest is read too:
+        without them whole sentences are lost, and others said twice.
+        """
+        heard: list[Heard] = []
+        start = 0
+        while not heard or (len(pcm) - start > _REST_S * mel.RATE and len(heard) < _MOST_PASSES):
+            one, end_s = self._pass(pcm[start:], language)
+            heard.append(one)
+            if end_s is None or end_s < _STEP_S:
+                break
+            start += int(end_s * mel.RATE)
+        return heard
+
+    def _pass(self, pcm: Sound, language: str) -> tuple[Heard, float | None]:
+        """Read once; return the words and the second at which they end, None for all of it."""
         seconds = (len(pcm) + _LEAD) / mel.RATE
         frames = int(min(max(_CONTEXT_S, seconds + _TAIL_S), _LONGEST_S) * mel.RATE) // mel.HOP
         sound = np.concatenate([np.zeros(_LEAD, np.int16), pcm])
@@ -79,30 +106,50 @@ class Recogniser:
             [self._prompt(language)],
             beam_size=1,
             # Nobody speaks more than eight tokens a second; a loop on noise ends here.
-            max_length=24 + int(8 * seconds),
+            max_length=32 + int(8 * seconds),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
-        return Heard(
-            text=self._tokenizer.decode(result.sequences_ids[0]).strip(),
+        tokens: list[int] = result.sequences_ids[0]
+        text, last = split(tokens, self._first_mark)
+        heard = Heard(
+            text=self._tokenizer.decode(text).strip(),
             no_speech=float(result.no_speech_prob),
             score=float(result.scores[0]),
         )
+        return heard, None if last is None else last - _LEAD / mel.RATE
 
     def _prompt(self, language: str) -> list[str]:
         if not self._model.is_multilingual:
-            return ["<|startoftranscript|>", "<|notimestamps|>"]
+            return ["<|startoftranscript|>"]
         spoken = language.split("-")[0].lower() or "en"
-        return ["<|startoftranscript|>", f"<|{spoken}|>", "<|transcribe|>", "<|notimestamps|>"]
+        return ["<|startoftranscript|>", f"<|{spoken}|>", "<|transcribe|>"]
 
 
-def words(heard: Heard, strong_ms: int) -> str:
+def split(tokens: list[int], first_mark: int) -> tuple[list[int], float | None]:
+    """Return the tokens of the words, and the second at which the last closed segment ends.
+
+    A segment is <start> words <end>, a mark counts 20 ms. Words after the last mark are open: they
+    go to the end of the sound, and so does everything where there is no segment; None then.
+    """
+    text = [token for token in tokens if token < first_mark]
+    marks = [(n, (t - first_mark) * 0.02) for n, t in enumerate(tokens) if t >= first_mark]
+    if len(marks) < 2 or tokens[-1] < first_mark:
+        return text, None
+    return text, marks[-1][1]
+
+
+def words(heard: list[Heard], strong_ms: int) -> str:
     """Return the words of what was heard; "" where it was noise.
 
     Args:
         heard: the recogniser's reading.
         strong_ms: how long speech was beyond doubt to the detector, ms.
     """
+    return " ".join(text for one in heard if (text := _words(one, strong_ms)))
+
+
+def _words(heard: Heard, strong_ms: int) -> str:
     if heard.no_speech > _NO_SPEECH or heard.score < _SCORE:
         return ""
     text = re.sub(r"\s+", " ", _ANNOTATION.sub(" ", heard.text)).strip()
@@ -144,7 +191,7 @@ def transcribe(pcm: NDArray[np.int16]) -> str:
 
 
 def quiet_cuts(
-    pcm: NDArray[np.int16], longest_s: float = 26.0, search_s: float = 10.0
+    pcm: NDArray[np.int16], longest_s: float = 20.0, search_s: float = 8.0
 ) -> list[tuple[int, int]]:
     """Return stretches that cover `pcm`, each at most `longest_s`, cut where it is quietest."""
     block = mel.RATE // 20
