@@ -1,7 +1,7 @@
 """A real daemon in a folder of its own, driven and observed from outside by OSC.
 
-The client shares no code with voiced: packets are built and read by python-osc. Everything waits for
-a message, a file or an exit, with a deadline; nothing waits for a time to pass.
+The client shares no code with voiced: packets are built and read by python-osc. Everything waits
+for a message, a file or an exit, with a deadline; nothing waits for a time to pass.
 
     with Daemon(tmp_path) as daemon:
         daemon.send("/voice_agent/par/Connect")
@@ -22,15 +22,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pythonosc.osc_bundle import OscBundle
-from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 20.0
+START_S = 60.0
 """From the start of the program to its first answer, on a busy machine."""
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 CONFIG = """
 [osc]
@@ -231,7 +229,7 @@ class Daemon:
             for agent in self.agents():
                 self.ask(f"/{agent}/sig/worker_active", wanted=1.0, deadline_s=START_S)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, deadline_s: float = 5.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Tell it to stop; return the exit status."""
         assert self.process is not None
         self.process.send_signal(number)
@@ -254,11 +252,15 @@ class Daemon:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def run_file(self) -> dict[str, Any]:
-        """Return `run.json`: pid, osc_port, children, ready; empty while there is none."""
+        """Return `run.json`: pid, osc_port, children, ready; empty while there is none.
+
+        What a killed predecessor left counts for nothing.
+        """
         try:
-            return dict(json.loads((self.state_dir / "run.json").read_bytes()))
+            found = dict(json.loads((self.state_dir / "run.json").read_bytes()))
         except (FileNotFoundError, json.JSONDecodeError):
             return {}
+        return found if self.process is not None and found["pid"] == self.process.pid else {}
 
     def pid_of(self, child: str) -> int:
         """Return a child's process id."""

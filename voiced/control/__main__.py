@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a key over the file's, as agent.voice_agent.par.Volume=0.5; may be repeated",
     )  # fmt: skip
     parser.add_argument(
-        "--strict", action="store_true",
+        "--strict",
+        action="store_true",
         help="end with status 78 when the file is broken, instead of running the last good one",
     )
 

@@ -116,8 +116,11 @@ class Books:
     def kept(
         self, agent: str, config: Mapping[tuple[str, str], Value]
     ) -> dict[tuple[str, str], Value]:
-        """Return an agent's kept values that the configuration does not overrule."""
-        return self.state.values_of(agent, config)
+        """Return an agent's kept values; those that the configuration overrules are forgotten."""
+        before = sum(len(rows) for rows in self.state.values.get(agent, {}).values())
+        values = self.state.values_of(agent, config)
+        self._dirty |= len(values) != before
+        return values
 
     def was_active(self, agent: str) -> bool:
         """Tell whether a session was wished for when the daemon last ended."""

@@ -380,7 +380,7 @@ class Daemon:
                 if not asked:
                     self._minds.put_all(AudioLost(sentence=sentence))
             case Owner.NETWORK:
-                self._minds.put_all(NetworkLost(sentence=sentence))
+                self._minds.put_all(NetworkLost(sentence=sentence, asked=asked))
             case Owner.INFERENCE if not asked:
                 self._minds.put_all(InferenceLost(sentence=sentence))
             case _:

@@ -75,9 +75,7 @@ class Hands:
         self._near_wake, self.edge_wake = Wake.create(), Wake.create()
         self._network_wire, self._inference_wire = datagram_pair()
         self._watched_at = time.monotonic()
-        self.audio = self._child(
-            Owner.AUDIO, FromAudio, self._greet_audio, events.from_audio, ()
-        )
+        self.audio = self._child(Owner.AUDIO, FromAudio, self._greet_audio, events.from_audio, ())
         self.network = self._child(
             Owner.NETWORK, FromNetwork, self._greet_network, events.from_network,
             (self._network_wire.fileno(),),
@@ -253,6 +251,9 @@ class Hands:
             virtual = VirtualCard(
                 inputs={name: str(folder / wav) for name, wav in named.items() if wav},
                 output=str(folder / audio.virtual.output) if audio.virtual.output else "",
+                conversation=(
+                    str(folder / audio.virtual.conversation) if audio.virtual.conversation else ""
+                ),
             )
         return OpenDevice(
             backend=audio.backend,

@@ -102,9 +102,7 @@ class Minds:
     @property
     def in_session(self) -> bool:
         """Whether any agent has a session, or is opening or ending one."""
-        return any(
-            agent.lifecycle is not Lifecycle.DISCONNECTED for agent in self.agents.values()
-        )
+        return any(agent.lifecycle is not Lifecycle.DISCONNECTED for agent in self.agents.values())
 
     def next_deadline_ns(self) -> int | None:
         """When the first agent wants a tick, ns of the daemon's clock; None = never."""
