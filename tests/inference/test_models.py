@@ -11,10 +11,18 @@ from voiced.inference.models import EngineUnavailable
 
 
 def test_the_packaged_models_are_the_pinned_ones() -> None:
-    for model in models.PACKAGED:
+    for model in (models.VAD, models.RECOGNISER, models.VOICE):
         place = models.verified(model)
         assert (place / next(iter(model.files))).is_file()
-    assert all(engine.available for engine in models.available())
+    assert all(engine.available for engine in models.available() if engine.kind != "reply")
+
+
+def test_the_small_model_is_the_pinned_one_or_says_how_to_get_it() -> None:
+    (engine,) = [engine for engine in models.available() if engine.kind == "reply"]
+    if engine.available:
+        assert (models.verified(models.REPLY) / next(iter(models.REPLY.files))).is_file()
+    else:
+        assert "voiced[llm]" in engine.sentence
 
 
 def test_an_altered_model_is_refused_with_what_to_do() -> None:

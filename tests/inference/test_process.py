@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import subprocess
@@ -246,6 +247,20 @@ def test_a_wrong_model_is_told_and_answered_all_the_same(voice: LocalVoice) -> N
     assert "host" in troubles["persona"].sentence
     assert "espeak" in troubles["voice"].sentence
     assert sound(voice.events).size
+
+
+def test_the_small_model_answers_or_the_persona_does(voice: LocalVoice) -> None:
+    """With the extra it speaks, without it that is told; either way the visitor is answered."""
+    settings = messages.Settings(model="smollm2")
+    voice.send(
+        messages.Open(conversation="small", settings=settings),
+        messages.Text(conversation="small", text="Hello, who are you?"),
+    )
+    assert voice.wait(done).status == "completed"
+    assert said(voice.events).strip()
+    installed = importlib.util.find_spec("xllamacpp") is not None
+    expected = [] if installed else ["reply_engine"]
+    assert [e.code for e in voice.of(messages.Trouble)] == expected
 
 
 def test_a_new_network_process_hears_nothing_old(voice: LocalVoice) -> None:

@@ -60,7 +60,7 @@ async def answer(
         raise EndpointFailed(
             "Endpointurl needs the package openai, which is not installed: pip install openai"
         ) from error
-    messages = _messages(settings, rows)
+    messages = turns(settings.systemprompt or INSTRUCTIONS, rows[-_ROWS:])
     try:
         client = openai.AsyncOpenAI(
             base_url=settings.endpointurl,
@@ -118,7 +118,7 @@ async def _round(
                 continue
             delta = chunk.choices[0].delta
             if delta.content:
-                yield delta.content.translate(_MARKUP)
+                yield spoken(delta.content)
             for part in delta.tool_calls or ():
                 one = asked.setdefault(part.index, _Asked())
                 one.call_id = part.id or one.call_id or f"call_{part.index}"
@@ -127,16 +127,19 @@ async def _round(
                     one.arguments += part.function.arguments or ""
 
 
-def _messages(settings: Settings, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = [
-        {"role": "system", "content": settings.systemprompt or INSTRUCTIONS}
-    ]
-    for row in rows[-_ROWS:]:
-        if not row.text:
-            continue
-        role = row.role if row.role in {"user", "assistant"} else "system"
-        messages.append({"role": role, "content": row.text})
+def turns(instructions: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the conversation as chat services take it, without rows that nobody heard."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": instructions}]
+    for row in rows:
+        if row.text:
+            role = row.role if row.role in {"user", "assistant"} else "system"
+            messages.append({"role": role, "content": row.text})
     return messages
+
+
+def spoken(text: str) -> str:
+    """Return words without the marks that only a reader makes sense of."""
+    return text.translate(_MARKUP)
 
 
 def _tool(tool: Declaration) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from voiced.inference import models, recogniser, speech
+from voiced.inference import models, recogniser, small_model, speech
 from voiced.inference.models import EngineUnavailable
 from voiced.inference.recogniser import Recogniser
+from voiced.inference.small_model import SmallModel
 from voiced.inference.worker import Worker
 from voiced.messages.inference import Engine
 
@@ -26,13 +27,14 @@ class Voices:
 
 
 class Engines:
-    """Detection, recognition and speech."""
+    """Detection, recognition, speech, and the small language model for whoever asks for it."""
 
     def __init__(self) -> None:
         self.detection: Worker[None] = Worker("detection", lambda: None)
         """Runs the conversations' own detectors."""
         self.recognition: Worker[Recogniser] = Worker("recognition", recogniser.shared)
         self.speech: Worker[Voices] = Worker("speech", Voices)
+        self.small_model: Worker[SmallModel] = Worker("small model", small_model.load)
 
     async def warm(self) -> list[str]:
         """Load the recogniser and the packaged voice; return a sentence for each missing one."""
@@ -54,5 +56,5 @@ class Engines:
 
     def close(self) -> None:
         """Let the threads end."""
-        for worker in (self.detection, self.recognition, self.speech):
+        for worker in (self.detection, self.recognition, self.speech, self.small_model):
             worker.close()

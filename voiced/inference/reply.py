@@ -11,7 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Protocol
 
 from voiced.errors import ConfigError, VoicedError
-from voiced.inference import endpoint, persona
+from voiced.inference import endpoint, persona, small_model
+from voiced.inference.worker import Worker
 from voiced.messages.inference import Declaration, Row, Settings
 
 SMALL_MODEL: Final = "smollm2"
@@ -35,12 +36,18 @@ class Answerer:
     Args:
         settings: which persona, which model.
         rows: the conversation so far.
+        small: runs the packaged language model.
         trouble: called with a code and a sentence about what did not work and what is done instead.
     """
 
     def __init__(
-        self, settings: Settings, rows: Sequence[Row], trouble: Callable[[str, str], None]
+        self,
+        settings: Settings,
+        rows: Sequence[Row],
+        small: Worker[small_model.SmallModel],
+        trouble: Callable[[str, str], None],
     ) -> None:
+        self._small_model = small
         self._trouble = trouble
         self._settings = settings
         self._talk = self._persona(settings)
@@ -77,6 +84,8 @@ class Answerer:
     def _model(self, rows: Sequence[Row], toolbox: Toolbox) -> AsyncGenerator[str, None] | None:
         if self._settings.endpointurl:
             return endpoint.answer(self._settings, rows, toolbox.tools, toolbox.call)
+        if self._settings.model == SMALL_MODEL:
+            return small_model.answer(self._small_model, self._settings, rows)
         return None
 
     def _persona(self, settings: Settings) -> persona.Talk:
