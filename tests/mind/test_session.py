@@ -15,18 +15,18 @@ from voiced.mind.session import (
     step,
 )
 
-D, C, O, R, E = Lifecycle
+D, C, OP, R, E = Lifecycle
 T = Trigger
 
 # Written down from the design's table, not read from the code.
 ALLOWED = {
     (D, T.CONNECT): C,
-    (C, T.OPENED): O, (C, T.UNREACHABLE): C, (C, T.NETWORK_LOST): C, (C, T.REFUSED): D,
+    (C, T.OPENED): OP, (C, T.UNREACHABLE): C, (C, T.NETWORK_LOST): C, (C, T.REFUSED): D,
     (C, T.DISCONNECT): E,
-    (O, T.DISCONNECT): E, (O, T.END_CALL): E, (O, T.BUDGET_EXCEEDED): E, (O, T.EXPIRED): E,
-    (O, T.REFUSED): E,
-    (O, T.GOAWAY): R, (O, T.CAP_REACHED): R, (O, T.CLOSED): R, (O, T.NETWORK_LOST): R,
-    (R, T.OPENED): O, (R, T.UNREACHABLE): R, (R, T.CLOSED): R, (R, T.NETWORK_LOST): R,
+    (OP, T.DISCONNECT): E, (OP, T.END_CALL): E, (OP, T.BUDGET_EXCEEDED): E, (OP, T.EXPIRED): E,
+    (OP, T.REFUSED): E,
+    (OP, T.GOAWAY): R, (OP, T.CAP_REACHED): R, (OP, T.CLOSED): R, (OP, T.NETWORK_LOST): R,
+    (R, T.OPENED): OP, (R, T.UNREACHABLE): R, (R, T.CLOSED): R, (R, T.NETWORK_LOST): R,
     (R, T.REFUSED): D, (R, T.DISCONNECT): E, (R, T.BUDGET_EXCEEDED): E, (R, T.EXPIRED): E,
     (E, T.CLOSED): D, (E, T.NETWORK_LOST): D, (E, T.END_TIMEOUT): D,
 }  # fmt: skip
@@ -52,8 +52,8 @@ def test_the_label_is_one_of_operator_txts_six_words() -> None:
     assert words == set(LABELS) == {
         "disconnected", "connecting", "active", "armed", "refreshing", "ending"
     }  # fmt: skip
-    assert label(O, True) == "active"
-    assert label(O, False) == "armed"
+    assert label(OP, True) == "active"
+    assert label(OP, False) == "armed"
     assert label(R, True) == "refreshing"
 
 

@@ -21,24 +21,11 @@ from .hand import OSC, PEDAL, Hand, card
 
 SHELL = Origin(kind="shell", id="1")
 ORIGINS = st.sampled_from([OSC, PEDAL, SHELL])
-PULSES = [
-    "Connect",
-    "Connect",
-    "Disconnect",
-    "Restart",
-    "Stop",
-    "Pause",
-    "Play",
-    "Replay",
-    "Resetplayback",
-    "Sendtext",
-    "Resetcostmeter",
-    "Scanproviders",
-    "Initialize",
-    "Shutdown",
-    "Forget",
-    "Approvetools",
-]
+PULSES = (
+    "Connect", "Connect", "Disconnect", "Restart", "Stop", "Pause", "Play", "Replay",
+    "Resetplayback", "Sendtext", "Resetcostmeter", "Scanproviders", "Initialize", "Shutdown",
+    "Forget", "Approvetools",
+)  # fmt: skip
 WRITES: tuple[tuple[str, wire.Value], ...] = (
     ("Active", True), ("Active", False),
     ("Sessionmode", "continuous"), ("Sessionmode", "one_turn"), ("Sessionmode", "push_to_talk"),
