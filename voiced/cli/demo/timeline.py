@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-ROW_S: Final = 16.0
+ROW_S: Final = 18.0
 """Seconds a row shows at most."""
 _PAPER: Final = "#faf8f3"
 _INK: Final = "#2f3237"
@@ -27,7 +27,7 @@ _GATE: Final = "#93ad8c"
 _CUT: Final = "#b04a3a"
 _WIDTH_IN: Final = 15.0
 _ROW_IN: Final = 2.8
-_CHARS_A_SECOND: Final = 11.5
+_CHARS_A_SECOND: Final = 10.5
 """How much of the picture's type fits into a second of a row."""
 _LINES: Final = 4
 
