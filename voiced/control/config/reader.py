@@ -187,7 +187,9 @@ def _read_dict(expected: shape.DictType, value: Any, key: str, problems: list[st
         for name, each in read.items():
             problem = check_value(name, each)
             if problem:
-                problems.append(f"{key}.{name} = {shown(each)}: {problem}")
+                row = ROWS.get(name)
+                value_shown = "…" if row is not None and row.secret else shown(each)
+                problems.append(f"{key}.{name} = {value_shown}: {problem}")
     return read
 
 
