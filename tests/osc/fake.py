@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -45,6 +46,7 @@ class FakeSurface:
         self.channels: dict[str, float] = {"level_in": 0.0, "phase": 1.0}
         self.is_muted = False
         self.device = "card"
+        self.played: list[tuple[str, str]] = []
         self.max_costbudget = 0.0
         self.door: OscDoor | None = None
         self._performing = False
@@ -142,6 +144,12 @@ class FakeSurface:
             self.device = name
         return self.device
 
+    def play_file(self, agent: str, path: str) -> Refusal | None:
+        if agent not in self._agents:
+            return Refusal("bad_value", f"there is no agent {agent}")
+        self.played.append((agent, path))
+        return None
+
     def midi_ports(self) -> Sequence[str]:
         return ("FS-1",)
 
@@ -207,6 +215,14 @@ class Running:
             before = time.monotonic()
             await asyncio.sleep(0.001)
             self.lag = max(self.lag, time.monotonic() - before)
+
+    def waited_s(self) -> float:
+        """Return for how long the door's thread was ready to run and was not let, in all."""
+        try:
+            stat = Path(f"/proc/self/task/{self._thread.native_id}/schedstat").read_text()
+        except OSError:
+            return 0.0
+        return int(stat.split()[1]) / 1e9
 
     def call(self, work: Any) -> Any:
         """Run something in the door's loop and return what it returns."""

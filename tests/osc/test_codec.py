@@ -5,7 +5,7 @@ import math
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
@@ -64,7 +64,8 @@ def test_what_another_codec_sends_is_read(address: str, args: list[tuple[str, ob
     assert list(message.args) == [value for _, value in args]
 
 
-@given(st.lists(st.tuples(addresses, texts), max_size=60))
+@given(st.lists(st.tuples(addresses, texts), max_size=30))
+@settings(max_examples=40, deadline=None)
 def test_bundles_are_small_and_read_by_another_codec(messages: list[tuple[str, str]]) -> None:
     packets = encode_bundles([encode(a, [t]) for a, t in messages])
     read = []

@@ -136,6 +136,7 @@ NAN, INF = struct.unpack(">f", b"\x7f\xc0\0\0")[0], float("inf")
         ("/voiced/subscribe", ("/{a",), "s", "bad_value"),
         ("/voiced/dump", ("/" + "*a" * 200,), "s", "bad_value"),
         ("/voiced/audio/input", ("taken",), "s", "busy"),
+        ("/voiced/audio/play", ("voice_agent",), "s", "bad_type"),
     ],
 )
 def test_what_is_refused_changes_nothing_and_says_why(
@@ -164,7 +165,7 @@ def test_huge_numbers_are_clamped_and_minus_zero_is_zero(udp: Udp, surface: Fake
     udp.done()
     assert volume(surface) == 1.0
     assert surface.value("voice_agent", "par", "Talkmax") == 600
-    assert udp.ask("/voice_agent/local/Tempo") == [pytest.approx(3.4028235e38)]
+    assert udp.ask("/voice_agent/local/Tempo") == [pytest.approx(3.4e38)]
     udp.send(VOLUME, -0.0)
     udp.done()
     assert str(volume(surface)) == "0.0"
@@ -566,8 +567,11 @@ def test_the_daemon_answers_for_itself(udp: Udp, surface: FakeSurface) -> None:
     assert udp.ask("/voiced/audio/input") == ["card"]
     assert udp.ask("/voiced/audio/output", "USB") == ["USB"]
     assert udp.ask("/voiced/midi/ports") == ["FS-1"]
+    udp.send("/voiced/audio/play", "voice_agent", "/inside/visitor.wav")
     udp.send("/voiced/midi/bindings")
     assert udp.next()[0] == ("/voiced/midi/binding", ["FS-1", "control_change", "/a/par/Talk", 64])
+    assert surface.played == [("voice_agent", "/inside/visitor.wav")]
+    assert udp.refused("/voiced/audio/play", "nobody", "x.wav") == "bad_value"
     help_of = udp.ask("/voiced/help", VOLUME)
     assert help_of[:5] == [VOLUME, "f", "RW", "0 to 1", "now"]
     for address in ("/voiced/ping", "/voiced/heartbeat", "/voice_agent/cb/onError",

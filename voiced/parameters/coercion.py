@@ -22,7 +22,7 @@ TEXT_LIMIT = 60_000
 CHANNEL_LIMIT = 256
 """Highest device channel that can be named."""
 _INT_MAX = 2**31 - 1
-_FLOAT_MAX = 3.4028234663852886e38
+_FLOAT_MAX = 3.4e38
 """What a parameter without a range holds: what every receiver can read."""
 PULSE_THRESHOLD = 0.5
 """A float fires a pulse from here on."""

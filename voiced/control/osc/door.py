@@ -41,7 +41,8 @@ from voiced.mind.effects import AgentEffect
 from voiced.mind.inputs import HolderGone, Origin
 from voiced.parameters import Kind
 
-RECEIVE_BUFFER: Final = 1 << 20
+RECEIVE_BUFFER: Final = 4 << 20
+"""Bytes, as far as the system grants them: a fifth of a second of a flood."""
 DRAIN: Final = 256
 """Datagrams read before the loop gets its turn..."""
 DRAIN_S: Final = 0.004
@@ -342,6 +343,7 @@ class OscDoor:
     def _readable(self, sock: socket.socket) -> None:
         """Read what is there, but not for so long that the loop starves."""
         until = self._now() + DRAIN_S
+        last: tuple[str, int] | None = None
         for count in range(DRAIN):
             try:
                 size, source = sock.recvfrom_into(self._buffer)
@@ -352,18 +354,22 @@ class OscDoor:
             except OSError:
                 self._refusals(sock)
                 continue
-            if not self._hosts[source[0]][0]:
-                self.dropped += 1
-                continue
-            peer = self._peers[source[:2]]
+            if source != last:
+                if not self._hosts[source[0]][0]:
+                    self.dropped += 1
+                    continue
+                last, peer = source, self._peers[source[:2]]
             packet = bytes(memoryview(self._buffer)[:size])
-            if not self._inbox.take(peer, packet):
-                self._packet(peer, packet)
+            self._take(peer, packet)
             if count % 16 == 15 and self._now() > until:
                 break
         # More is waiting: a flood. Its writes are acted on at a pace of their own.
         if self._flush_timer is None:
             self._flush_timer = self._loop.call_later(FLOOD_FLUSH_S, self._flush)
+
+    def _take(self, peer: Peer, packet: bytes) -> None:
+        if not self._inbox.take(peer, packet):
+            self._packet(peer, packet)
 
     def _flush(self) -> None:
         if self._flush_timer is not None:
@@ -383,7 +389,7 @@ class OscDoor:
     # --- in, by TCP
 
     def _stream(self) -> Stream:
-        return Stream(self._opened, self._stream_packet, self._closed, self._replies.log)
+        return Stream(self._opened, self._take, self._flush, self._closed, self._replies.log)
 
     def _opened(self, stream: Stream) -> Peer | None:
         ip, port = stream.remote
@@ -400,10 +406,6 @@ class OscDoor:
         self._listeners.unsubscribe_stream(peer.destination)
         for agent in self._surface.agents():
             self._surface.put(agent, HolderGone(origin=peer.origin))
-
-    def _stream_packet(self, peer: Peer, packet: bytes) -> None:
-        self._packet(peer, packet)
-        self._flush()
 
     # --- packets to messages to meanings
 

@@ -22,18 +22,20 @@ class Stream(asyncio.Protocol):
     """One TCP connection: packets in, answers out in the framing the other side speaks.
 
     `opened(stream)` returns the peer, or None to turn it away; `packet(peer, bytes)` is called for
-    each packet, `closed(peer)` once at the end.
+    each packet, `drained()` after a few of them, `closed(peer)` once at the end.
     """
 
     def __init__(
         self,
         opened: Callable[[Stream], Peer | None],
         packet: Callable[[Peer, bytes], None],
+        drained: Callable[[], None],
         closed: Callable[[Peer], None],
         log: Callable[[str, str], None],
     ) -> None:
         self._opened = opened
         self._packet = packet
+        self._drained = drained
         self._closed = closed
         self._log = log
         self._deframer = Deframer()
@@ -72,6 +74,7 @@ class Stream(asyncio.Protocol):
             if self._peer is None:
                 return
             self._packet(self._peer, self._queue.popleft())
+        self._drained()
         if self._transport is None or self._transport.is_closing():
             return
         if self._queue:
