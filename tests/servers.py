@@ -50,6 +50,14 @@ class _Server:
         """End it the ordinary way and reap."""
         self._end(signal.SIGTERM)
 
+    def run(self, *command: str, deadline_s: float = 10.0) -> str:
+        """Run a client program in this server's environment; return what it says."""
+        told = subprocess.run(
+            command, env={**os.environ, **self.env}, capture_output=True, timeout=deadline_s
+        )
+        assert told.returncode == 0, told.stderr.decode()
+        return told.stdout.decode()
+
     def freeze(self) -> None:
         """Stop it where it stands (SIGSTOP)."""
         self.process.send_signal(signal.SIGSTOP)
@@ -126,18 +134,24 @@ class PulseServer(_Server):
     """PulseAudio with a null sink `speaker` and a null sink whose monitor is the microphone `mic`.
 
     What is played into `mic_in` is heard at the source `mic`; what goes to `speaker` can be taken
-    from `speaker.monitor`. An ALSA configuration in its own home sends PortAudio there.
+    from `speaker.monitor`. An ALSA configuration in its own home sends PortAudio there. The sinks
+    are loaded with norewinds: a plain null sink starts with blocks of 2 s and again after each
+    underrun, which no sound card does.
 
     Args:
-        always_sink: load module-always-sink as desktops do: a lost sink moves streams to auto_null.
+        always_sink: what desktops have loaded: a lost sink moves its streams to another one, and to
+            `auto_null` where there is none.
+        microphone: whether there is a `mic`; it is a sink too, so that streams may move there.
         channels: of the speaker sink.
     """
 
-    def __init__(self, *, always_sink: bool = False, channels: int = 2) -> None:
+    def __init__(
+        self, *, always_sink: bool = False, microphone: bool = True, channels: int = 2
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="voiced-pulse-"))
         self.folder.chmod(0o700)
         self.log = self.folder / "pulse.log"
-        self.always_sink, self.channels = always_sink, channels
+        self.always_sink, self.microphone, self.channels = always_sink, microphone, channels
         plugin = "pcm.!default {type pulse}\nctl.!default {type pulse}\n"
         (self.folder / ".asoundrc").write_text(plugin)
         self.env = {
@@ -156,7 +170,7 @@ class PulseServer(_Server):
         """Start it and wait until it answers."""
         modules = ["module-native-protocol-unix"]
         if self.always_sink:
-            modules.append("module-always-sink")
+            modules += ["module-always-sink", "module-rescue-streams"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
@@ -165,18 +179,22 @@ class PulseServer(_Server):
                 stdout=log, stderr=log,
             )  # fmt: skip
         self._await(lambda: self._pactl("info").returncode == 0)
-        load = "load-module"
-        self.pactl(load, "module-null-sink", "sink_name=mic_in", "rate=48000", "channels=1")
-        self.pactl(load, "module-remap-source", "source_name=mic", "master=mic_in.monitor")
+        if self.microphone:
+            self._load_sink("mic_in", 1)
+            self.pactl(
+                "load-module", "module-remap-source", "source_name=mic", "master=mic_in.monitor"
+            )
         self.plug()
-        self.pactl("set-default-source", "mic")
+        if self.microphone:
+            self.pactl("set-default-source", "mic")
+
+    def _load_sink(self, name: str, channels: int) -> str:
+        options = (f"sink_name={name}", "rate=48000", f"channels={channels}", "norewinds=1")
+        return self.pactl("load-module", "module-null-sink", *options).strip()
 
     def plug(self) -> None:
         """Plug the loudspeaker in."""
-        self._speaker = self.pactl(
-            "load-module", "module-null-sink", "sink_name=speaker", "rate=48000",
-            f"channels={self.channels}",
-        ).strip()  # fmt: skip
+        self._speaker = self._load_sink("speaker", self.channels)
         self.pactl("set-default-sink", "speaker")
 
     def unplug(self) -> None:

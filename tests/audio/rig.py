@@ -82,6 +82,7 @@ class AudioRig:
 
     def spawn(self, open_device: OpenDevice | None = None) -> Hello:
         """Start the process; greet it; ask for the card if one is given."""
+        self.kill()
         ours, theirs = socket.socketpair()
         fds = {
             theirs.fileno(),

@@ -18,7 +18,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 def main() -> None:
-    """Greet control, take realtime priority, then load what makes sound."""
+    """Greet control, lock memory, then load what makes sound."""
     parser = argparse.ArgumentParser(prog="python -m voiced.audio", description=__doc__)
     parser.add_argument("--control-fd", type=int, required=True, metavar="N")
     arguments = parser.parse_args()
@@ -30,7 +30,7 @@ def main() -> None:
 
     from voiced.audio.channel import Channel
     from voiced.errors import ChannelClosed, ExitCode, RemoteProtocolError
-    from voiced.lane.priority import lock_memory, raise_priority
+    from voiced.lane.priority import allows_realtime, lock_memory
 
     try:
         channel = Channel(arguments.control_fd)
@@ -39,9 +39,8 @@ def main() -> None:
     except RemoteProtocolError as error:
         print(f"! audio: {error}", file=sys.stderr, flush=True)
         os._exit(ExitCode.PROTOCOL)
-    # PortAudio's and the sound server's threads inherit the priority they are born under.
-    realtime = raise_priority()
     lock_memory()
+    realtime = allows_realtime()
 
     from voiced.audio.service import Service
 

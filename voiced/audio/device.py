@@ -10,12 +10,19 @@ from voiced.audio import pulse
 from voiced.audio.callback import Callback, Float32
 from voiced.audio.pair import Pair, portaudio, quiet
 from voiced.errors import DeviceError
+from voiced.lane.priority import raise_threads
 from voiced.lane.words import Device, DeviceSegment
 from voiced.messages.audio import DeviceOpened, FromAudio, PlayFile
 
 WATCH_EVERY_S = 0.1
 GRACE_S = 2.5
-"""Streams through PulseAudio serve few blocks in their first two seconds."""
+PULSE_GRACE_S = 4.5
+"""Streams through PulseAudio serve few blocks in their first two seconds; an underrun in these two
+seconds makes them begin again."""
+PULSE_LATENCY_S = 0.015
+"""Buffer to ask for through ALSA: PortAudio's own lowest, 10 ms, runs dry on a busy machine."""
+STEADY_LOOKS = 3
+"""Looks in a row that found every direction serving, after which the threads become realtime."""
 BELIEVED_S = 1.0
 """A host that says it is later than this does not know."""
 STALL_S = 0.25
@@ -33,6 +40,10 @@ class _Direction:
         self.name = "microphone" if word is Device.DEVICE_FRAME else "loudspeaker"
         self._count: int = words[word]
         self._since = time.monotonic()
+
+    def moved(self) -> bool:
+        """Tell whether anything was served since the last look."""
+        return bool(self._words[self._word] != self._count)
 
     def stalled(self, now: float, *, forgive: bool) -> bool:
         """Tell whether nothing was served for longer than is healthy."""
@@ -59,6 +70,9 @@ class PortAudioDevice:
         self._library = portaudio.library
         self._input_started = self._output_started = False
         self._streams: list[Any] = []
+        self._through_alsa = any(
+            side is not None and side.row.host_api == "ALSA" for side in (pair.source, pair.sink)
+        )
         try:
             with quiet():
                 self._open()
@@ -79,9 +93,9 @@ class PortAudioDevice:
         ]
         self._started = self._last_watch = time.monotonic()
         self._watch: pulse.Watch | None = None
-        self._may_watch = pulse.is_installed() and any(
-            side is not None and side.row.host_api == "ALSA" for side in (pair.source, pair.sink)
-        )
+        self._steady_looks = 0
+        self._may_watch = self._through_alsa and pulse.is_installed()
+        self._grace_s = PULSE_GRACE_S if self._through_alsa else GRACE_S
 
     def _names(self) -> str:
         sides = [side for side in (self._pair.source, self._pair.sink) if side is not None]
@@ -96,7 +110,7 @@ class PortAudioDevice:
         common = {
             "samplerate": pair.samplerate,
             "dtype": "float32",
-            "latency": "low",
+            "latency": PULSE_LATENCY_S if self._through_alsa else "low",
             # Clipped and rounded by the callback core; dither would be crosstalk.
             "clip_off": True,
             "dither_off": True,
@@ -219,11 +233,12 @@ class PortAudioDevice:
             DeviceError: they do not; never close them then.
         """
         now = time.monotonic()
-        young = now - self._started < GRACE_S
+        young = now - self._started < self._grace_s
         asleep = now - self._last_watch > SUSPENDED_S
         self._last_watch = now
         if not all(stream.active for stream in self._streams):
             raise DeviceError(f"{self._names()} stopped: the device or its server is gone")
+        self._raise_when_steady()
         for direction in self._directions:
             if direction.stalled(now, forgive=young or asleep):
                 raise DeviceError(
@@ -237,6 +252,14 @@ class PortAudioDevice:
                 )
             self._watch.check()
         return []
+
+    def _raise_when_steady(self) -> None:
+        """Make the threads realtime once sound flows in every direction."""
+        if self._steady_looks < STEADY_LOOKS:
+            moved = all(direction.moved() for direction in self._directions)
+            self._steady_looks = self._steady_looks + 1 if moved else 0
+            if self._steady_looks == STEADY_LOOKS:
+                raise_threads()
 
     def close(self) -> None:
         """Leave the streams alone: closing one whose server died hangs."""

@@ -23,7 +23,6 @@ from voiced.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from voiced.lane.priority import lower_priority
 from voiced.lane.seam import Clock, Wake
 from voiced.lane.words import DeviceSegment, Owner
 from voiced.messages.audio import (
@@ -162,9 +161,6 @@ class Service:
             case "virtual":
                 from voiced.audio.virtual import VirtualDevice
 
-                # It reads, resamples and writes files: no work for realtime priority.
-                lower_priority()
-                self._realtime = False
                 callback = self._callback(wanted, lanes, wanted.samplerate, duplex=True)
                 return VirtualDevice(wanted, callback, self._device, lanes, self._clock)
             case "portaudio":

@@ -16,27 +16,36 @@ RUNAWAY_US = 1_000_000
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
-def raise_priority(priority: int = FIFO_PRIORITY) -> bool:
-    """Put this process under SCHED_FIFO; tell whether the system allowed it.
+def allows_realtime() -> bool:
+    """Tell whether the system lets this process schedule threads under SCHED_FIFO."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    except OSError:
+        return False
+    return True
 
-    Threads started later inherit it: call this before a sound library is imported. A realtime
-    thread that spins (sound libraries do when their server dies badly) would starve the very
-    process that is to kill it, so the kernel is told to end this one first.
+
+def raise_threads(priority: int = FIFO_PRIORITY) -> bool:
+    """Put every thread of this process that is not realtime yet under SCHED_FIFO.
+
+    Called once sound flows, not before: until the first block comes PortAudio's capture thread
+    through PulseAudio spins (1.7 s measured on a null sink), and under FIFO it starves the very
+    server it waits for. For the same reason the kernel is told to end a process whose realtime
+    thread runs without a single sleep: it would starve its supervisor too.
     """
     if sys.platform != "linux":
         return False
     try:
         resource.setrlimit(resource.RLIMIT_RTTIME, (RUNAWAY_US, 2 * RUNAWAY_US))
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        for thread in map(int, os.listdir("/proc/self/task")):
+            if os.sched_getscheduler(thread) == os.SCHED_OTHER:
+                os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority))
     except (OSError, ValueError):
         return False
     return True
-
-
-def lower_priority() -> None:
-    """Go back to ordinary scheduling; called where a realtime process has real work to do."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def lock_memory() -> bool:
