@@ -126,7 +126,8 @@ ADDRESSES: tuple[Address, ...] = (
            "Tells a new or rewritten row: index role message id timestamp type metadata "
            "session_id."),
     _agent("conv/more", None, "siis",
-           "Continues a long text: id, part, parts, text; part 0 is the row itself."),
+           "Continues a long text: its row's id (or par/<Name>), part, parts, text; part 0 is "
+           "where the text belongs."),
     _agent("conv/done", None, "i", "Ends the answer to conv/get with the count of rows."),
     _agent("conv/clear", None, "", "Tells that the conversation's table is empty again."),
     _agent("caption/user", None, "s", "Tells the visitor's line on show.", later=_CAPTIONS),
