@@ -46,10 +46,11 @@ class NetworkRig:
         samplerate: int = 48000,
         latency: int = 0,
         near_s: float = 60,
+        speed: float = 1.0,
         wire: socket.socket | None = None,
         folder: Path | None = None,
     ) -> None:
-        self.samplerate = samplerate
+        self.samplerate, self.speed = samplerate, speed
         self.device_fd, self.device = DeviceSegment.create()
         self.lane_fd, self.lane = LaneSegment.create(samplerate, near_s=near_s)
         self.near_wake, self.edge_wake = Wake.create(), Wake.create()
@@ -107,6 +108,7 @@ class NetworkRig:
                 lanes=[LaneSeat(agent=AGENT, fd=self.lane_fd)],
                 near_wake=self.near_wake.fds,
                 edge_wake=self.edge_wake.fds,
+                speed=self.speed,
                 wire_fd=-1 if self.wire is None else self.wire.fileno(),
             )
         )

@@ -145,6 +145,7 @@ def test_everything_control_can_ask_arrives_in_order(rig, tmp_path):
     rig.send(ToolResult(call_id="c", name="lights", ok=True, result="on", **of))
     rig.send(UpdateLeg(parameters={"Volume": 0.5}, tools=[], **of))
     rig.send(Interrupt(**of))
+    tape.await_line("interrupt")
     rig.send(CloseLeg(agent=AGENT, leg=1))
     assert rig.receive(LegClosed).asked
     tape.await_line("end")

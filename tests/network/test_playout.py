@@ -302,6 +302,17 @@ def test_a_cut_without_a_card_is_settled_at_its_deadline():
     assert item.ms == 0
 
 
+def test_cutting_again_and_again_does_not_put_off_the_answer():
+    card = Card()
+    card.delta(ramp(9600))
+    card.done()
+    for _ in range(10):
+        card.do(card.playout.cut(card.observed()))
+        card.now += 40 * MS
+        card.step()
+    assert sum(len(cut) for cut in card.cuts) == 1
+
+
 def test_a_cut_with_nothing_to_cut_is_settled_at_once():
     card = Card()
     card.do(card.playout.cut(card.observed()))

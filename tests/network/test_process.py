@@ -80,9 +80,10 @@ def test_echo_finds_turns_by_itself_when_the_gate_stays_open(rig):
     assert rig.receive(SpeechEnded).frame == pytest.approx(start + 0.8 * 48000, abs=4800)
     assert rig.receive(UserText).final
     rig.receive(ResponseDone)
-    meter = rig.receive(Meter, where=lambda message: message.seconds_received > 0)
+    meter = rig.receive(Meter, where=lambda message: message.seconds_sent > 2.09)
     assert meter.seconds_sent == pytest.approx(2.1, abs=0.01)
     assert not meter.response_running
+    assert meter.seconds_received > 0.8
 
 
 def test_nothing_leaves_while_the_gate_is_closed(rig):
@@ -140,3 +141,40 @@ def test_another_version_of_control_is_refused(rig):
     rig.spawn()
     rig.send(Hello(pid=1))
     assert rig.wait() == ExitCode.PROTOCOL
+
+
+def test_a_reply_that_no_loudspeaker_takes_is_given_up_and_never_heard_late():
+    with NetworkRig(speed=20) as rig:
+        rig.spawn()
+        rig.open_leg("echo", push_to_talk=True)
+        rig.gate(True)
+        rig.speak(tone(1.0))
+        rig.gate(False)
+        rig.hush(0.01)
+        rig.receive(ResponseDone)
+        rig.play_out(480)
+        rig.receive(Playing)
+        heard = rig.receive(Heard, where=lambda message: message.cut)
+        assert heard.ms == 10
+        rig.receive(ReplyHeard)
+        assert rig.play(480).size == 0
+
+
+def test_what_an_older_process_had_published_plays_on(rig):
+    rig.open_leg("echo", push_to_talk=True)
+    rig.gate(True)
+    rig.speak(tone(1.0))
+    rig.gate(False)
+    rig.hush(0.01)
+    rig.receive(ResponseDone)
+    rig.play_out(9_600)
+    rig.kill()
+    rig.spawn()
+    assert len(rig.play_out(38_400)) == 38_400
+    rig.open_leg("echo", leg=2, push_to_talk=True)
+    rig.gate(True)
+    rig.speak(tone(0.5))
+    rig.gate(False)
+    rig.hush(0.01)
+    assert np.abs(rig.play_out(24_000)).max() > 5_000
+    assert rig.lane.get(Lane.GAPS) == 0

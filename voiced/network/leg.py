@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, assert_never
 
@@ -39,7 +40,7 @@ from voiced.messages.network import (
     UpdateLeg,
 )
 from voiced.network.pump import Pump, Source
-from voiced.network.speaker import Loudspeaker
+from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.told import Told, ending
 from voiced.network.upload import Rules
 from voiced.providers.contract import (
@@ -54,7 +55,6 @@ from voiced.providers.contract import (
 METER_S = 0.2
 CLOSE_S = 1.5
 """Longest wait for a provider to close its connection; what is left of it is the system's."""
-CONTROL_LOST_S = 10.0
 
 Command = SendText | Say | Note | ToolResult | UpdateLeg | Interrupt
 
@@ -93,6 +93,8 @@ class Leg:
         self._tell = tell
         self._over: asyncio.Future[LegEvent] = asyncio.get_running_loop().create_future()
         self._commands: asyncio.Queue[Command] = asyncio.Queue()
+        self._cuts: deque[asyncio.Future[Cut]] = deque()
+        """What was heard, for each Interrupt among the commands."""
         self._conn: Connection | None = None
         self._since_ns = 0
         self.pump = Pump(
@@ -170,7 +172,7 @@ class Leg:
             case _:
                 if isinstance(message, Interrupt):
                     # The reflex first; telling the service may wait behind other words.
-                    self._loudspeaker.silence()
+                    self._cuts.append(self._loudspeaker.cut())
                 self._commands.put_nowait(message)
 
     def end(self, reason: LegEvent) -> None:
@@ -335,7 +337,8 @@ class Leg:
             case UpdateLeg(parameters=parameters, tools=tools):
                 await self._optional("update_session", parameters, tools)
             case Interrupt():
-                await self._optional("interrupt", await self.told.cut())
+                heard = self.told.heard(await self._cuts.popleft())
+                await self._optional("interrupt", heard)
             case _:
                 assert_never(message)
 

@@ -209,7 +209,9 @@ class Playout:
             if not reply.dead:
                 reply.dead = True
                 self._cut_replies.append(reply)
-        self._cut = (self.published, o.now_ns + CUT_NS)
+        # A second cut within the first does not put off when that one is settled.
+        deadline = self._cut[1] if self._cut else o.now_ns + CUT_NS
+        self._cut = (self.published, deadline)
         self._cut_reached = o.read >= self.published
         effects: list[Effect] = []
         if not self._cut_reached:

@@ -30,8 +30,11 @@ from voiced.network.upload import (
     Wait,
 )
 
+APPEND_MS = 10
+"""Shortest chunk within a turn where the provider wishes none: what a wake-up is worth."""
 CHUNK_MS = 100
 """Longest chunk: with one of them on its way, less than 200 ms are outside the ring."""
+_NEVER = 1 << 62
 FAR_LAG_S = 0.05
 """Far may be this much behind near before what is missing of it counts as silent."""
 
@@ -55,12 +58,24 @@ class Source:
     def __init__(self, lane: LaneSegment, device: DeviceSegment) -> None:
         self.lane, self.device = lane, device
         self._edges = 0
-        self._generation = 0
+        self._epoch_count = self._generation = 0
         self._epochs: dict[str, tuple[int, list[Epoch]]] = {}
 
     def write(self) -> int:
         """First near frame not yet written. Read it before the logs: then they are complete."""
         return self.lane.near.write_position
+
+    def reach(self) -> int:
+        """First near frame that cannot be sent yet: with the guard on, far has to be there too.
+
+        What silences a frame of near is the far of that frame. Where far does not come (no output)
+        nothing sounds, and near goes on after FAR_LAG_S.
+        """
+        write = self.write()
+        if not self.lane.words[Lane.GUARD]:
+            return write
+        far = self.lane.far.write_position
+        return min(write, max(far, write - int(FAR_LAG_S * self.near_rate(write))))
 
     def new_edges(self) -> list[Edge]:
         """Return the edges appended since the last call."""
@@ -71,10 +86,20 @@ class Source:
 
     def new_epochs(self) -> list[int]:
         """Return the first frames of the input epochs begun since the last call."""
+        # An epoch appended just now may be seen already; then it is news once more, and old.
+        self._epoch_count = self.device.words[Device.INPUT_EPOCHS]
         epochs = [e for e in self._known("input") if e.generation > self._generation]
         if epochs:
             self._generation = epochs[-1].generation
         return [epoch.frame for epoch in epochs]
+
+    def has_news(self) -> bool:
+        """Whether edges or epochs were appended since they were last asked for."""
+        words = self.device.words
+        return (
+            self.lane.words[Lane.EDGE_COUNT] != self._edges
+            or words[Device.INPUT_EPOCHS] != self._epoch_count
+        )
 
     def near_rate(self, frame: int) -> int:
         """Samplerate of near at `frame`; 0 before the first stream."""
@@ -163,7 +188,6 @@ class Pump:
     """Sends what one leg may send; `run` ends only by cancellation or the provider's error.
 
     Attributes:
-        wake: set it when audio has appended, when the pause ends, when a turn was ended by hand.
         samples: from provider samples to near frames.
         seconds_sent: what the provider has taken.
         paused: nothing leaves while control does not stamp.
@@ -180,7 +204,6 @@ class Pump:
         catchup_pace: float,
         trailing_silence_ms: int,
     ) -> None:
-        self.wake = asyncio.Event()
         self.samples = SampleMap(rate)
         self.samples_sent = 0
         self.paused = False
@@ -190,6 +213,9 @@ class Pump:
         self._silence = trailing_silence_ms
         self._guard = Guard(source)
         self._upload: Upload | None = None
+        self._wake = asyncio.Event()
+        self._due = 0
+        """Near frame from which there is something to send; edges and epochs are due at once."""
         self._resampler: Resampler | None = None
         self._pending = bytearray()
         self._produced = 0
@@ -205,11 +231,28 @@ class Pump:
         self._upload = Upload(position, self._source.new_edges(), rules)
         self._upload.learn((), self._source.new_epochs())
 
+    def appended(self) -> None:
+        """Audio has appended: wake up if that is worth it. Most wake-ups end here."""
+        if self._wake.is_set():
+            return
+        source = self._source
+        reach = source.reach()
+        if source.has_news() or reach >= self._due:
+            self._wake.set()
+        elif self._upload is not None and not self._upload.sending:
+            source.lane.put(Lane.NEAR_READ, reach)
+
+    def pause(self, paused: bool) -> None:
+        """Hold the upload, or let it go on."""
+        if self.paused != paused:
+            self.paused = paused
+            self._wake.set()
+
     def end_turn(self, frame: int) -> None:
         """The gate closed at `frame` while audio was down."""
         if self._upload is not None:
             self._upload.end_turn(frame)
-            self.wake.set()
+            self._wake.set()
 
     async def run(self, keep_s: float) -> None:
         """Send until cancelled; first drop what is older than `keep_s`."""
@@ -218,16 +261,13 @@ class Pump:
         write = self._observe(upload)
         self._tell(upload.trim(write, int(keep_s * source.near_rate(write))))
         while True:
-            write = self._observe(upload)
+            self._observe(upload)
             rate = source.near_rate(upload.position)
-            limit = self._limit(write, rate)
-            match await self._next(upload, write, limit, rate):
+            match await self._next(upload, rate):
                 case Wait():
                     # Everything before the position was taken by the provider, or is not for it.
                     source.lane.put(Lane.NEAR_READ, upload.position)
-                    self.wake.clear()
-                    if self._observe(upload) == write or self.paused:
-                        await self.wake.wait()
+                    await self._sleep(upload, rate)
                 case Stretch() as stretch:
                     await self._send(stretch, rate)
                     source.lane.put(Lane.NEAR_READ, stretch.stop)
@@ -240,23 +280,30 @@ class Pump:
                 case Skipped() as skipped:
                     self._tell(skipped)
 
-    async def _next(self, upload: Upload, write: int, limit: int, rate: int) -> Step:
+    async def _sleep(self, upload: Upload, rate: int) -> None:
+        """Wait for an edge, or for as many frames as are worth a chunk."""
+        self._wake.clear()
+        self._due = _NEVER
+        if upload.sending and not self.paused:
+            wanted = (self._chunk * 2 - len(self._pending)) // 2 if self._chunk else 0
+            frames = -(-wanted * rate // self._rate) or rate * APPEND_MS // 1000
+            self._due = upload.position + max(1, frames)
+        # What came while the last chunk was sent has set no wake-up.
+        self.appended()
+        await self._wake.wait()
+
+    async def _next(self, upload: Upload, rate: int) -> Step:
         if self.paused or not rate:
             return Wait()
-        await self._keep_pace(upload, limit, rate)
-        return upload.next(limit, self._source.oldest(write), rate * CHUNK_MS // 1000)
+        await self._keep_pace(upload, self._source.reach(), rate)
+        # Read again, and the edges after it: time has passed, and the logs must be complete.
+        reach, write = self._source.reach(), self._observe(upload)
+        return upload.next(reach, self._source.oldest(write), rate * CHUNK_MS // 1000)
 
     def _observe(self, upload: Upload) -> int:
         write = self._source.write()
         upload.learn(self._source.new_edges(), self._source.new_epochs())
         return write
-
-    def _limit(self, write: int, rate: int) -> int:
-        """With the guard on, near may not run ahead of the far that silences it."""
-        if not self._source.lane.get(Lane.GUARD):
-            return write
-        far = self._source.lane.far.write_position
-        return min(write, max(far, write - int(FAR_LAG_S * rate)))
 
     async def _keep_pace(self, upload: Upload, write: int, rate: int) -> None:
         if not upload.sending:

@@ -108,13 +108,12 @@ class Seat:
     def wake(self) -> None:
         """Audio has appended."""
         if self._leg is not None:
-            self._leg.pump.wake.set()
+            self._leg.pump.appended()
 
     def pause(self, paused: bool) -> None:
         """Hold the upload while control does not stamp, or let it go on."""
-        if self._leg is not None and self._leg.pump.paused != paused:
-            self._leg.pump.paused = paused
-            self._leg.pump.wake.set()
+        if self._leg is not None:
+            self._leg.pump.pause(paused)
 
     def abandon(self, code: str, sentence: str) -> None:
         """End the leg because of this machine, not of the service."""

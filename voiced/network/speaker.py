@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from voiced.lane.seam import Clock
 from voiced.lane.words import Device, Lane, Playback
@@ -24,6 +24,8 @@ from voiced.network.playout import (
 from voiced.network.pump import Source
 from voiced.providers.contract import HeardItem
 
+Cut: TypeAlias = list[tuple[int, HeardItem]]
+"""(leg, item) of everything that was cut."""
 STUCK_NS = 5_000_000_000
 """A loudspeaker that has not moved for so long is gone: what waits for it would be old by then."""
 
@@ -49,7 +51,7 @@ class Loudspeaker:
         lane.put(Lane.BUFFERED, 0)
         self._playout = Playout(agent, write, lane.get(Lane.FLUSH_DONE))
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[asyncio.Future[list[tuple[int, HeardItem]]]] = []
+        self._waiting: list[asyncio.Future[Cut]] = []
         self._moved = (-1, 0)
 
     # --- what the legs say ------------------------------------------------------------------
@@ -95,13 +97,12 @@ class Loudspeaker:
         """The leg is over; what it sent sounds on."""
         self._perform(self._playout.left(self.observe(), leg))
 
-    async def cut(self, leg: int) -> list[HeardItem]:
-        """Silence the loudspeaker; return what was heard of the replies of `leg` that it cut."""
-        done: asyncio.Future[list[tuple[int, HeardItem]]]
-        done = asyncio.get_running_loop().create_future()
+    def cut(self) -> asyncio.Future[Cut]:
+        """Silence the loudspeaker now; the future tells what was heard of everything cut."""
+        done: asyncio.Future[Cut] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self.silence()
-        return [item for of, item in await done if of == leg]
+        return done
 
     def silence(self) -> None:
         """Silence the loudspeaker at once, whoever waits for what was heard."""
@@ -168,7 +169,7 @@ class Loudspeaker:
                     assert_never(effect)
         self._arm()
 
-    def _resolve(self, items: list[tuple[int, HeardItem]]) -> None:
+    def _resolve(self, items: Cut) -> None:
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
@@ -194,6 +195,7 @@ class Loudspeaker:
         self._timer = None
         observed = self.observe()
         if self._is_stuck(observed):
+            self._moved = (observed.read, observed.now_ns)
             self._perform(self._playout.cut(observed))
         else:
             self._perform(self._playout.step(observed))

@@ -30,7 +30,7 @@ from voiced.messages.network import (
     UserText,
     UserTurnDropped,
 )
-from voiced.network.speaker import Loudspeaker
+from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.upload import SampleMap
 from voiced.providers.contract import HeardItem
 
@@ -242,13 +242,14 @@ class Told:
     async def interrupted(self) -> list[HeardItem]:
         """The user interrupts; the provider truncates by what this returns."""
         self.alive()
-        return await self.cut()
+        return self.heard(await self._loudspeaker.cut())
 
-    async def cut(self) -> list[HeardItem]:
-        """Silence the loudspeaker; return what was heard, less the provider's margin."""
+    def heard(self, cut: Cut) -> list[HeardItem]:
+        """Return what was heard of this leg's items, less the provider's margin."""
         return [
             msgspec.structs.replace(item, ms=max(0, item.ms - self._margin_ms))
-            for item in await self._loudspeaker.cut(self._leg)
+            for leg, item in cut
+            if leg == self._leg
         ]
 
     # --- tools, money, signals --------------------------------------------------------------

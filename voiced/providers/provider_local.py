@@ -361,10 +361,9 @@ async def send_tool_response(
 
 
 async def interrupt(conn: Connection, heard: Sequence[HeardItem]) -> None:
-    """Stop the reply, keep of it what was heard; also one of which nothing was sent yet."""
+    """Stop the reply, keep of it what was heard; also stop one of which nothing was sent yet."""
     await conn.interrupt(heard)
-    if not heard:
-        await conn.send(wire.Interrupt(conversation=conn.name, response="", heard_ms=0))
+    await conn.send(wire.Interrupt(conversation=conn.name, response="", heard_ms=0))
 
 
 async def update_session(
