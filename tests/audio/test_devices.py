@@ -39,6 +39,14 @@ def level(samples, frequency):
     return 2 * abs(np.mean(samples.astype(float) * wave))
 
 
+def loudest(samples, frequency, window=4800):
+    """The loudest tenth of a second: a busy machine tears holes into what it plays."""
+    return max(
+        level(samples[at : at + window], frequency)
+        for at in range(0, len(samples) - window, window)
+    )
+
+
 # JACK.
 
 
@@ -99,8 +107,7 @@ def test_a_lost_jack_server_ends_the_process_and_a_successor_opens_when_it_is_ba
 def test_a_frozen_jack_server_is_noticed(jack):
     with AudioRig(env=jack.env) as rig:
         rig.start(rig.open_device())
-        # The grace of a start is over.
-        rig.await_frames(3 * RATE)
+        rig.await_frames(RATE)  # until its blocks are known to come steadily
         jack.freeze()
         try:
             assert rig.receive(DeviceLost, 5).sentence
@@ -161,11 +168,10 @@ def test_on_pulseaudio_sound_goes_both_ways_in_two_streams():
             visitor.wait()
             heard = recording.samples()
         assert np.array_equal(heard[:, 0], heard[:, 1])
-        loud = heard[np.flatnonzero(heard[:, 0])[0] :, 0]
-        assert level(loud[: RATE // 2], 1250) == pytest.approx(9000, rel=0.1)
-        near = ring_copy(lane.near, start, start + RATE // 2)
-        assert level(near, 500) == pytest.approx(9000, rel=0.1)
-        assert level(near, 1250) < 10
+        assert loudest(heard[:, 0], 1250) == pytest.approx(9000, rel=0.05)
+        assert loudest(heard[:, 0], 500) < 90
+        near = ring_copy(lane.near, start, lane.near.write_position)
+        assert loudest(near, 500) == pytest.approx(9000, rel=0.05)
         apart = lane.far.write_position - lane.near.write_position
         assert abs(apart) <= 0.06 * RATE + 480
 
@@ -188,10 +194,9 @@ def test_a_stream_that_the_server_moves_to_nowhere_is_a_lost_device():
     with PulseServer(always_sink=True, microphone=False) as pulse, AudioRig(env=pulse.env) as rig:
         asked = rig.open_device(input="-")
         rig.start(asked)
-        # The grace of a start is over, and the streams' places are known.
-        rig.await_frames(5 * RATE)
+        rig.await_frames(3 * RATE // 2)  # until it knows where its streams are
         pulse.unplug()
-        assert rig.receive(DeviceLost, 5).sentence
+        assert "auto_null" in rig.receive(DeviceLost, 5).sentence
         assert rig.wait(5) == ExitCode.DEVICE_LOST
         rig.spawn(asked)
         assert "auto_null" in rig.receive(DeviceAbsent).sentence

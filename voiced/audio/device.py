@@ -16,6 +16,7 @@ from voiced.messages.audio import DeviceOpened, FromAudio, PlayFile
 
 WATCH_EVERY_S = 0.1
 GRACE_S = 2.5
+"""How long a stream may take until blocks come steadily."""
 PULSE_GRACE_S = 4.5
 """Streams through PulseAudio serve few blocks in their first two seconds; an underrun in these two
 seconds makes them begin again."""
@@ -95,7 +96,6 @@ class PortAudioDevice:
         self._watch: pulse.Watch | None = None
         self._steady_looks = 0
         self._may_watch = self._through_alsa and pulse.is_installed()
-        self._grace_s = PULSE_GRACE_S if self._through_alsa else GRACE_S
 
     def _names(self) -> str:
         sides = [side for side in (self._pair.source, self._pair.sink) if side is not None]
@@ -233,7 +233,9 @@ class PortAudioDevice:
             DeviceError: they do not; never close them then.
         """
         now = time.monotonic()
-        young = now - self._started < self._grace_s
+        steady = self._steady_looks == STEADY_LOOKS
+        grace_s = PULSE_GRACE_S if self._through_alsa else 0.0 if steady else GRACE_S
+        young = now - self._started < grace_s
         asleep = now - self._last_watch > SUSPENDED_S
         self._last_watch = now
         if not all(stream.active for stream in self._streams):
@@ -244,7 +246,7 @@ class PortAudioDevice:
                 raise DeviceError(
                     f"{self._names()}: the {direction.name} stalled, the sound server hangs"
                 )
-        if self._may_watch and not young:
+        if self._may_watch and steady:
             if self._watch is None:
                 pair = self._pair
                 self._watch = pulse.Watch(

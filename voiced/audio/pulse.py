@@ -140,8 +140,10 @@ class Watch:
         self._kinds = [kind for kind, used in (("sinks", sink), ("sources", source)) if used]
         self._named = named
         self._places: dict[str, str] = {}
+        # A listener must not outlive a killed process, and waits for the next event if it may.
+        tied = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         self._events = subprocess.Popen(
-            ["pactl", "subscribe"],
+            [*tied, "pactl", "subscribe"],
             env={**os.environ, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
