@@ -1,0 +1,166 @@
+"""What outlives the daemon: kept values, money, keys; and what systemd is told."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from voiced.control import ledger
+from voiced.control.keys import find_keys, scrubbed
+from voiced.control.sdnotify import Notify
+from voiced.control.state import State, load_state
+
+# --- state
+
+
+def test_kept_values_come_back_until_the_config_changes(tmp_path: Path) -> None:
+    state = State(muted=True)
+    state.keep("a", "par", "Volume", 0.5, 0.8)
+    state.keep("a", "par", "Micgain", 2.0, None)
+    state.keep("b", "echo", "Delay", 1, None)
+    job = state.file(tmp_path)
+    job.path.write_bytes(job.content)
+    loaded, problem = load_state(tmp_path)
+    assert (problem, loaded.muted) == ("", True)
+    said = {("par", "Volume"): 0.8}
+    assert loaded.values_of("a", said) == {("par", "Volume"): 0.5, ("par", "Micgain"): 2.0}
+    assert loaded.values_of("b", {}) == {("echo", "Delay"): 1}
+    # Edited: the config wins, and goes on winning when it is edited back.
+    assert loaded.values_of("a", {("par", "Volume"): 0.9}) == {("par", "Micgain"): 2.0}
+    assert loaded.values_of("a", said) == {("par", "Micgain"): 2.0}
+    assert loaded.forget("a", "par", "Micgain")
+    assert not loaded.forget("a", "par", "Micgain")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b'{"version": "x"}'])
+def test_a_damaged_state_file_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state.json").write_bytes(content)
+    state, problem = load_state(tmp_path)
+    assert state.values == {}
+    assert "state.damaged.json" in problem
+    assert (tmp_path / "state.damaged.json").read_bytes() == content
+
+
+def test_no_state_file_is_no_problem(tmp_path: Path) -> None:
+    assert load_state(tmp_path)[1] == ""
+
+
+# --- ledger
+
+
+def booking(unix: float, usd: float) -> ledger.Booking:
+    return ledger.Booking(
+        time="", unix=unix, agent="a", session_id="s", provider="p", model="m", usd=usd
+    )
+
+
+def test_the_ledger_adds_up_past_torn_lines(tmp_path: Path) -> None:
+    path = tmp_path / ledger.FILE
+    assert ledger.read(path) == []
+    whole = [ledger.line_of(booking(at, 0.25)) for at in (1.0, 2.0, 3.0)]
+    path.write_text("\n".join([whole[0], whole[1][:20], whole[1], "null", "\x00", whole[2]]))
+    bookings = ledger.read(path)
+    assert [each.unix for each in bookings] == [1.0, 2.0, 3.0]
+    assert ledger.spent_usd(bookings, 2.0) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("now", "day", "month"),
+    [
+        ("2026-03-05T03:59", "2026-03-04T04:00", "2026-03-01T04:00"),
+        ("2026-03-05T04:00", "2026-03-05T04:00", "2026-03-01T04:00"),
+        ("2026-03-01T03:00", "2026-02-28T04:00", "2026-02-01T04:00"),
+        ("2026-01-01T00:30", "2025-12-31T04:00", "2025-12-01T04:00"),
+    ],
+)
+def test_days_and_months_end_when_the_config_says(now: str, day: str, month: str) -> None:
+    at, ends = datetime.datetime.fromisoformat(now), datetime.time(4)
+    assert ledger.day_started(at, ends) == datetime.datetime.fromisoformat(day)
+    assert ledger.month_started(at, ends) == datetime.datetime.fromisoformat(month)
+
+
+# --- keys
+
+
+def test_keys_come_from_the_most_private_place(tmp_path: Path) -> None:
+    credentials, state = tmp_path / "credentials", tmp_path / "state"
+    credentials.mkdir()
+    (state / "keys").mkdir(parents=True)
+    (credentials / "keys_gemini").write_text("from-credential\n")
+    for server in ("gemini", "openai"):
+        (state / "keys" / server).write_text(f"{server}-from-file")
+        (state / "keys" / server).chmod(0o600)
+    environment = {
+        "CREDENTIALS_DIRECTORY": str(credentials),
+        "GEMINI_API_KEY": "e1", "OPENAI_API_KEY": "e2", "XAI_API_KEY": " e3 ", "PATH": "/bin",
+    }  # fmt: skip
+    found, problems = find_keys(state, environment)
+    assert [(each.server, each.key, each.source) for each in found] == [
+        ("gemini", "from-credential", "credential"),
+        ("openai", "openai-from-file", "file"),
+        ("xai", "e3", "environment"),
+    ]
+    assert problems == []
+    assert "from" not in repr(found)
+    assert scrubbed(environment, keep_keys=False) == {"PATH": "/bin"}
+    assert set(scrubbed(environment, keep_keys=True)) == {
+        "PATH", "GEMINI_API_KEY", "OPENAI_API_KEY", "XAI_API_KEY",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["readable", "fifo", "folder", "link", "long", "words"])
+def test_a_key_file_that_is_none_is_refused_and_the_next_place_counts(
+    tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "keys" / "gemini"
+    path.parent.mkdir()
+    if kind == "fifo":
+        os.mkfifo(path, 0o600)
+    elif kind == "folder":
+        path.mkdir(0o700)
+    elif kind == "link":
+        path.symlink_to("/etc/hostname")
+    else:
+        path.write_text({"long": "x" * 5000, "words": "two words"}.get(kind, "sk-secret"))
+        path.chmod(0o644 if kind == "readable" else 0o600)
+    found, problems = find_keys(tmp_path, {"GEMINI_API_KEY": "spare"})
+    assert [each.key for each in found] == ["spare"]
+    assert len(problems) == 1
+    assert str(path) in problems[0]
+    assert "secret" not in problems[0]
+
+
+# --- systemd
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_is_told_in_its_own_words(tmp_path: Path, abstract: bool) -> None:
+    name = f"@voiced-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name[1:]}" if abstract else name)
+        manager.settimeout(5)
+        notify = Notify({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "10000000"})
+        assert notify.watchdog_s == 10.0
+        notify.ready("open")
+        notify.status("fine")
+        notify.reloading(5)
+        notify.watchdog()
+        notify.stopping("bye")
+        told = [manager.recv(4096).decode() for _ in range(5)]
+        notify.close()
+    assert told == [
+        "READY=1\nSTATUS=open", "STATUS=fine", "RELOADING=1\nMONOTONIC_USEC=5", "WATCHDOG=1",
+        "STOPPING=1\nSTATUS=bye",
+    ]  # fmt: skip
+
+
+def test_without_a_service_manager_nothing_is_told(tmp_path: Path) -> None:
+    Notify({}).ready("")
+    notify = Notify({"NOTIFY_SOCKET": str(tmp_path / "gone")})
+    notify.ready("")
+    notify.close()
+    assert Notify({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}).watchdog_s == 0.0
