@@ -6,6 +6,8 @@ import msgspec
 
 from voiced.messages.network import Meter, Price, ProviderCard, Usage
 
+BOOK_S = 0.99
+"""Time on the wire is booked about once a second."""
 LEGS_KEPT = 16
 """Older legs whose late account is still taken."""
 
@@ -96,7 +98,7 @@ class LegCost(msgspec.Struct, kw_only=True):
         ) / 60
         self.estimate = max(self.estimate, estimate)
         unaccounted = self.estimate - self.accounted
-        if self.wallclock and unaccounted >= self.price.wallclock_usd_min / 60:
+        if self.wallclock and unaccounted >= self.price.wallclock_usd_min / 60 * BOOK_S:
             self.accounted, self.pending = self.estimate, 0.0
             return self.book(unaccounted)
         self.pending = unaccounted

@@ -84,10 +84,9 @@ def _gone(s: AgentState, session: Session, code: str, sentence: str, *, asked: b
 
 
 def _refused(s: AgentState, session: Session, event: wire.LegRefused) -> None:
-    if s.lifecycle is Lifecycle.ENDING:
-        s.leg_alive = False
-        return
-    machine.refuse(s, event.code, event.sentence or "the service refuses this connection")
+    s.leg_alive = False
+    if s.lifecycle is not Lifecycle.ENDING:  # There `couplings` takes it from here.
+        machine.refuse(s, event.code, event.sentence or "the service refuses this connection")
 
 
 def _expired(s: AgentState, session: Session, event: wire.Expired) -> None:
@@ -157,7 +156,7 @@ def _dropped(s: AgentState, session: Session, event: wire.UserTurnDropped) -> No
 
 
 def _skipped(s: AgentState, session: Session, event: wire.TurnsSkipped) -> None:
-    s.emit(*s.transcript.skip_to(event.to_frame, s.now))
+    s.emit(*s.transcript.skip_to(event.to_frame, event.leg, s.now))
     s.status("skipped", f"{event.seconds:.0f} s of speech were older than Refreshkeep and not sent")
 
 

@@ -223,7 +223,7 @@ def exchange(s: AgentState, session: Session, trigger: Trigger, reason: str, why
             s.transcript.turns, s.hands.near_frame, s.hands.samplerate
         )
     else:
-        s.emit(*s.transcript.skip_to(s.hands.near_frame, s.now))
+        s.emit(*s.transcript.skip_to(1 << 62, s.leg + 1, s.now))
     session.reason = reason
     s.waiting = False
     s.status("refreshing", why)

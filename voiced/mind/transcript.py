@@ -232,11 +232,11 @@ class Transcript:
             turn.unsent = False
         return [t.text for t in waiting]
 
-    def skip_to(self, frame: int, now: Instant) -> list[AgentEffect]:
-        """Give up the open turns before `frame`: the new leg does not hear them."""
+    def skip_to(self, frame: int, leg: int, now: Instant) -> list[AgentEffect]:
+        """Give up what older legs than `leg` left open before `frame`: it is not heard again."""
         out: list[AgentEffect] = []
         for turn in self.turns.open:
-            if 0 <= turn.start_frame < frame and turn.item == "":
+            if turn.leg < leg and turn.start_frame < frame:
                 out += self._give_up(turn, "skipped", now)
         return out
 
