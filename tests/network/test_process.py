@@ -167,6 +167,7 @@ def test_what_an_older_process_had_published_plays_on(rig):
     rig.gate(False)
     rig.hush(0.01)
     rig.receive(ResponseDone)
+    await_true(lambda: rig.lane.get(Lane.SPEAKER_COMPLETE) == 48_000)
     rig.play_out(9_600)
     rig.kill()
     rig.spawn()
