@@ -834,3 +834,41 @@ def test_phases_of_a_conversation() -> None:
     assert hand.agent.signals(hand.instant)["session_seconds"] == pytest.approx(3.0)
     hand.press("Disconnect")
     assert phase() == 0
+
+
+def test_a_key_of_the_run_time_is_gone_with_its_process() -> None:
+    hand = Hand(card(key_server="cloud")).start()
+    hand.write("Apikey", "secret-words")
+    hand.network(up=False)
+    assert hand.agent.value("par", "Apikey") == 0
+    assert hand.told["par", "Apikey"] == 0
+    assert status(hand) == ["key"]
+
+
+def test_goaway_with_a_reply_running_waits_beyond_the_warning() -> None:
+    hand = meterless()
+    begin_reply(hand)
+    hand.leg_event(wire.LegGoaway, reason="goaway", time_left_s=50)
+    hand.sleep(45)
+    assert hand.state == "active"
+    hand.sleep(5)
+    assert status(hand) == ["goaway", "refreshing"]
+
+
+def test_printcallbacks_logs_names_only() -> None:
+    hand = Hand(values={("par", "Printcallbacks"): True}).start().connected()
+    hand.press("Sendtext", "my name is Ada")
+    lines = [e.line for e in hand.last if isinstance(e, effects.Log)]
+    assert lines == ["a: > onUserText"]
+    logged = [e.line for e in hand.all if isinstance(e, effects.Log)]
+    assert not any("Ada" in line for line in logged)
+
+
+def test_stop_ends_a_replay() -> None:
+    hand = Hand().start().connected()
+    hand.reply("good day")
+    hand.press("Replay")
+    hand.press("Stop")
+    assert not hand.refused()
+    hand.press("Stop")
+    assert hand.refused()

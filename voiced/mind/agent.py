@@ -8,10 +8,10 @@ from typing import assert_never
 from voiced.messages.network import LegMessage, NetworkTrouble, Value
 from voiced.messages.network import WarmUp as WarmUpProvider
 from voiced.mind import commands, couplings, events, inputs, machine, readouts
-from voiced.mind.effects import AgentEffect, Row, SignalNow
+from voiced.mind.effects import AgentEffect, Callback, Row, SignalNow, Told
 from voiced.mind.inputs import AgentInput, Instant, Origin
 from voiced.mind.session import Attempts, Lifecycle, Trigger
-from voiced.mind.state import AgentSetup, AgentState
+from voiced.mind.state import MIND, AgentSetup, AgentState
 from voiced.parameters import Row as ParameterRow
 
 __all__ = ["Agent", "AgentSetup", "Attempts"]
@@ -36,11 +36,19 @@ class Agent:
         never go back by `mono_ns`.
         """
         s = self._state
+        if isinstance(event, inputs.NearAt):
+            s.hands.near_frame = event.frame  # Many times a second, and nothing follows from it.
+            return []
         s.now, s.out = instant, []
         s.restyle()
         _take(s, event)
         couplings.settle(s)
         readouts.publish(s)
+        if s.parameters.flag("Printcallbacks"):
+            # Names only: visitors' words do not go into the log.
+            for effect in tuple(s.out):
+                if isinstance(effect, Callback):
+                    s.log("info", f"> {effect.name}")
         out, s.out = s.out, []
         return out
 
@@ -78,7 +86,7 @@ class Agent:
     @property
     def rows(self) -> list[Row]:
         """The conversation's table, oldest row first."""
-        return list(self._state.transcript.rows)
+        return self._state.transcript.rows
 
     def value(self, page: str, name: str) -> Value:
         """Return a stored value; of a secret 1 or 0, whether there is one.
@@ -139,9 +147,7 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
             _audio_lost(s, event)
         case inputs.GateMoved():
             _gate_moved(s, event)
-        case inputs.NearAt():
-            s.hands.near_frame = event.frame
-        case inputs.Tick():
+        case inputs.NearAt() | inputs.Tick():
             pass  # Time alone: `couplings` look at it.
         case NetworkTrouble():
             s.error(event.source, event.code, event.sentence)
@@ -185,6 +191,12 @@ def _network_lost(s: AgentState, event: inputs.NetworkLost) -> None:
     s.hands.network_lost = event.sentence or "it ended"
     if not told:
         s.error("network", "lost", s.hands.network_lost)
+    if s.parameters.keys:
+        s.parameters.keys.clear()
+        s.emit(Told(name="Apikey", value=0, origin=MIND))
+        s.status(
+            "key", "the key written at run time is gone with the network process: write it again"
+        )
     session = s.session
     if not s.leg_alive or session is None:
         return

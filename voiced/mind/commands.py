@@ -79,7 +79,7 @@ def _restart(s: AgentState, command: Press) -> None:
 
 
 def _stop(s: AgentState, command: Press) -> None:
-    if not (s.reply.busy or s.paused):
+    if not (s.reply.busy or s.paused or s.replaying):
         s.refuse(command.origin, command.name, "no_effect", "nothing sounds")
         return
     machine.interrupt(s)
@@ -103,6 +103,7 @@ def _replay(s: AgentState, command: Press) -> None:
     elif s.reply.busy:
         s.refuse(command.origin, command.name, "busy", "a reply sounds; Stop it, or wait")
     else:
+        s.replaying = True
         s.send(wire.Replay(agent=s.name))
 
 

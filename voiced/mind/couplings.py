@@ -45,7 +45,7 @@ def _plan_deadlines(s: AgentState) -> Iterator[int]:
     if s.plan is None:
         return
     warn_at = _warn_at(s)
-    if warn_at is not None and not s.warned:
+    if warn_at is not None and not s.warned and s.plan.reason == "cap":
         yield warn_at
     goes_on = refresh.possible(s.card, s.parameters.flag("Autosessionrefresh"))
     if goes_on and s.now.mono_ns < s.plan.due_ns:

@@ -286,7 +286,7 @@ def end(s: AgentState, trigger: Trigger, reason: str, *, cut: bool) -> None:
 def silence(s: AgentState) -> None:
     """Drop everything queued for the loudspeaker."""
     s.emit(StopSpeaker())
-    s.paused = False
+    s.paused = s.replaying = False
 
 
 def interrupt(s: AgentState) -> None:

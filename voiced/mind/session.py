@@ -43,7 +43,7 @@ from voiced.errors import LocalProtocolError
 # (`agent.Agent` drops them). A Goaway or CapReached where refresh is off or impossible is Expired.
 # Retrying, degraded and no device are words of Enginestatus: they change nothing here.
 #
-# docs/lifecycle.svg is drawn from this table by `voiced.mind.diagram`; a test keeps it fresh.
+# docs/lifecycle.md is drawn from this table by `voiced.mind.diagram`; a test keeps it fresh.
 
 
 class Lifecycle(Enum):

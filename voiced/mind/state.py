@@ -157,6 +157,8 @@ class AgentState:
         self.muted = False
         self.paused = False
         self.replayable = False
+        self.replaying = False
+        """Replay was asked for; nobody tells when it has sounded."""
         self.stopping = False
         self.started = False
         self.gate_open = False

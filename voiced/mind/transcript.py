@@ -39,7 +39,7 @@ class Transcript:
 
     def __init__(self) -> None:
         self.turns = Turns()
-        self.rows: list[Row] = []
+        self._rows: dict[str, Row] = {}
         self.session_id = ""
         self.style = Style()
         self._count = 0
@@ -53,7 +53,12 @@ class Transcript:
     def clear(self) -> None:
         """Forget every row and turn; ids are not given twice."""
         self.turns.clear()
-        self.rows.clear()
+        self._rows.clear()
+
+    @property
+    def rows(self) -> list[Row]:
+        """The table, oldest row first."""
+        return list(self._rows.values())
 
     # --- writing rows
 
@@ -61,13 +66,9 @@ class Transcript:
         """Write a row, new or rewritten."""
         out: list[AgentEffect] = []
         if self.style.rows:
-            for at in range(len(self.rows) - 1, -1, -1):
-                if self.rows[at].id == row.id:
-                    self.rows[at] = row
-                    break
-            else:
-                self.rows.append(row)
-                del self.rows[:-ROWS_KEPT]
+            self._rows[row.id] = row
+            if len(self._rows) > ROWS_KEPT:
+                del self._rows[next(iter(self._rows))]
             out.append(RowWritten(row=row))
         return out + self._journal(
             journal.RowLine(at=stamps.iso(now), mono_ns=now.mono_ns, row=row)
@@ -206,8 +207,7 @@ class Transcript:
         out: list[AgentEffect] = []
         for row in turn.rows:
             empty = msgspec.structs.replace(row, message="")
-            if any(kept.id == row.id for kept in self.rows):
-                self.rows = [kept for kept in self.rows if kept.id != row.id]
+            if self._rows.pop(row.id, None) is not None:
                 out.append(RowRemoved(row=empty))
             out += self._journal(
                 journal.RowGone(at=stamps.iso(now), mono_ns=now.mono_ns, id=row.id)
