@@ -54,6 +54,14 @@ def test_a_device_without_that_direction_is_not_found(wanted, direction):
     assert f"audio.{direction}" in str(told.value)
 
 
+def test_a_jack_server_is_reached_by_itself_not_through_alsas_plugin():
+    plugin = row("jack", default_input=True, default_output=True)
+    system = row("system", host_api=hosts.JACK)
+    assert hosts.choose([plugin, system], "", "input", "wait") is system
+    assert hosts.choose([plugin, system], "jack", "output", "wait") is system
+    assert hosts.choose([plugin], "jack", "output", "wait") is plugin
+
+
 def test_a_missing_device_is_replaced_by_the_default_only_where_that_is_wanted():
     assert hosts.choose(ROWS, "Gone", "input", "default").name == "default"
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from voiced.errors import DeviceError
 from voiced.messages.audio import DeviceRow, LaneChannels
 
+ALSA = "ALSA"
 JACK = "JACK Audio Connection Kit"
 PULSE = "PulseAudio"
 """Host API of the rows that the sound server itself names; PortAudio reaches them through ALSA."""
@@ -27,6 +28,11 @@ def is_default(row: DeviceRow, direction: str) -> bool:
     return row.default_input if direction == "input" else row.default_output
 
 
+def _is_detour(row: DeviceRow, rows: Sequence[DeviceRow]) -> bool:
+    """Tell whether this is ALSA's plugin to a JACK server that PortAudio reaches by itself."""
+    return row.host_api == ALSA and row.name == "jack" and any(r.host_api == JACK for r in rows)
+
+
 def choose(rows: Sequence[DeviceRow], wanted: str, direction: str, missing: str) -> DeviceRow:
     """Return the device that `wanted` means.
 
@@ -40,7 +46,7 @@ def choose(rows: Sequence[DeviceRow], wanted: str, direction: str, missing: str)
     Raises:
         DeviceError: it is not there; the sentence names what is.
     """
-    usable = [row for row in rows if channels_of(row, direction)]
+    usable = [row for row in rows if channels_of(row, direction) and not _is_detour(row, rows)]
     usable.sort(key=lambda row: not is_default(row, direction))
     asked = wanted.strip().lower()
     if asked:
