@@ -177,5 +177,6 @@ def test_what_an_older_process_had_published_plays_on(rig):
     rig.speak(tone(0.5))
     rig.gate(False)
     rig.hush(0.01)
+    rig.receive(ResponseDone)
     assert np.abs(rig.play_out(24_000)).max() > 5_000
     assert rig.lane.get(Lane.GAPS) == 0
