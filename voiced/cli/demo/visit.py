@@ -33,7 +33,7 @@ _CHOSEN: Final = (
     "lv_0890.wav",
     "lv_0880.wav",
     "lv_0930.wav",
-    "jfk.wav",
+    "lv_0870.wav",
     "lv_0920.wav",
     "lj_0001.wav",
 )

@@ -1,0 +1,214 @@
+"""The shell command against a real daemon: what it prints, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.rig import ROOT, Daemon
+from voiced.cli import LATER, VERBS
+from voiced.errors import ExitCode
+
+CLOSED = "1"
+"""A port that nobody listens on."""
+
+
+def voiced(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "voiced.cli", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **(env or {})},
+    )
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("cli")) as running:
+        yield running
+
+
+@pytest.fixture
+def say(daemon: Daemon):
+    def run(verb: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return voiced(verb, "--port", str(daemon.port), *words)
+
+    return run
+
+
+def test_a_value_is_set_and_read_back(say) -> None:
+    assert say("set", "Volume", "0.3").returncode == ExitCode.DONE
+    told = say("get", "Volume")
+    assert (told.returncode, told.stdout) == (ExitCode.DONE, "0.3\n")
+    assert say("get", "/voice_agent/par/Volume").stdout == "0.3\n"
+    assert say("get", "--agent", "voice_agent", "par/Volume").stdout == "0.3\n"
+
+
+def test_what_was_stored_instead_is_printed(say) -> None:
+    told = say("set", "Volume", "7")
+    assert (told.returncode, told.stdout) == (ExitCode.DONE, "1\n")
+
+
+def test_text_stays_text(say) -> None:
+    say("set", "Systemprompt", "007 and 1.0")
+    assert say("get", "Systemprompt").stdout == "007 and 1.0\n"
+    say("set", "Displayname", "007")
+    assert say("get", "Displayname").stdout == "007\n"
+
+
+def test_a_refusal_is_the_daemons_own_sentence(say) -> None:
+    told = say("set", "Costbudget", "99")
+    assert told.returncode == ExitCode.FAILED
+    assert "Costbudget" in told.stderr
+    assert say("get", "Volumee").returncode == ExitCode.FAILED
+    assert "Volume" in say("get", "Volumee").stderr
+
+
+def test_help_comes_with_the_value(say) -> None:
+    told = say("get", "--origin", "Volume").stdout
+    assert "0 to 1" in told
+    assert "/voice_agent/par/Volume" in told
+
+
+def test_pulses_fire(say, daemon: Daemon) -> None:
+    since = daemon.mark()
+    assert say("pulse", "Connect").returncode == ExitCode.DONE
+    daemon.wait("/voice_agent/cb/onSessionStart", since=since)
+    told = say("status", "--json")
+    report = json.loads(told.stdout)
+    assert report["agents"]["voice_agent"]["Sessionstate"] == "active"
+    assert report["agents"]["voice_agent"]["Provider"] == "echo"
+    assert told.returncode == ExitCode.DONE
+    assert "voice_agent: active" in say("status").stdout
+    assert say("pulse", "Disconnect").returncode == ExitCode.DONE
+    daemon.wait("/voice_agent/cb/onSessionEnd", since=since)
+
+
+def test_watching_shows_what_happens(daemon: Daemon) -> None:
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "voiced.cli", "watch", "--port", str(daemon.port), "/*/par/Micgain"],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert watching.stdout is not None
+        assert watching.stdout.readline().startswith("/voice_agent/par/Micgain\t"), "the dump"
+        daemon.send("/voice_agent/par/Micgain", 2.5)
+        assert watching.stdout.readline() == "/voice_agent/par/Micgain\t2.5\n"
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(10) == ExitCode.DONE
+    finally:
+        watching.kill()
+        watching.communicate()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("get", "Volume"), ("set", "Volume", "1"), ("pulse", "Stop"), ("status",), ("watch",)],
+)
+def test_without_a_daemon_it_says_so(words: tuple[str, ...]) -> None:
+    told = voiced(*words, "--port", CLOSED)
+    assert told.returncode == ExitCode.UNAVAILABLE
+    assert "voiced run" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_has_help(verb: str) -> None:
+    told = voiced(verb, "--help")
+    assert told.returncode == 0
+    assert f"usage: voiced {verb}" in told.stdout
+
+
+@pytest.mark.parametrize("verb", sorted(LATER))
+def test_what_comes_later_says_so(verb: str) -> None:
+    told = voiced(verb)
+    assert told.returncode == ExitCode.UNAVAILABLE
+    assert "comes" in told.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("nonsense",), ("set",), ("get",), ("get", "--port", "x")])
+def test_wrong_usage(words: tuple[str, ...]) -> None:
+    told = voiced(*words)
+    assert told.returncode == ExitCode.USAGE
+    assert "usage: voiced" in told.stdout + told.stderr
+
+
+def test_help_imports_no_verb() -> None:
+    code = (
+        "import sys, voiced.cli\n"
+        "try: voiced.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('numpy', 'msgspec', 'voiced.control', 'asyncio') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert told.stdout.endswith("[]\n")
+
+
+def test_addresses_tell_the_whole_table() -> None:
+    from voiced.parameters import ADDRESSES, ROWS
+
+    report = json.loads(voiced("addresses", "--json").stdout)
+    assert [row["name"] for row in report["parameters"]] == list(ROWS)
+    assert len(report["addresses"]) == len(ADDRESSES)
+    plain = voiced("addresses").stdout
+    assert "/<agent>/par/Volume" in plain
+    assert "/voiced/ping" in plain
+
+
+def test_a_broken_configuration_is_checked_line_by_line(tmp_path: Path) -> None:
+    config = tmp_path / "voiced.toml"
+    config.write_text('[osc]\nprot = 9\n[audio]\nbackend = "virtual"\nsamplerate = "fast"\n')
+    told = voiced("check", "--config", str(config), env={"HOME": str(tmp_path)})
+    assert told.returncode == ExitCode.CONFIG
+    bad = [line for line in told.stdout.splitlines() if line.startswith("FAIL config")]
+    assert len(bad) == 2
+    assert all(" -> " in line for line in bad), "each failing line ends with its fix"
+    assert any("port" in line for line in bad)
+
+
+def test_a_good_configuration_passes(tmp_path: Path) -> None:
+    config = tmp_path / "voiced.toml"
+    config.write_text('[osc]\nport = 0\n[audio]\nbackend = "virtual"\n[storage]\n'
+                      f'state_dir = "{tmp_path}/state"\n')  # fmt: skip
+    told = voiced("check", "--config", str(config), "--json", env={"HOME": str(tmp_path)})
+    findings = json.loads(told.stdout)
+    assert told.returncode == ExitCode.DONE, findings
+    matters = {finding["matter"] for finding in findings}
+    assert {"config", "devices", "midi", "keys", "ports", "folders", "disk", "clock"} <= matters
+
+
+def test_the_sample_configuration_of_the_readme_is_one() -> None:
+    from voiced.control.config import parse
+
+    text = (ROOT / "README.md").read_text()
+    blocks = [block.partition("```")[0] for block in text.split("```toml\n")[1:]]
+    assert len(blocks) >= 2
+    for block in blocks:
+        tomllib.loads(block)
+        parse(block, "README.md")
+
+
+def test_the_readme_names_real_addresses() -> None:
+    import re
+
+    from voiced.parameters import ADDRESSES, ROWS
+
+    text = "".join(
+        (ROOT / page).read_text()
+        for page in ("README.md", "integrations/touchdesigner.md", "integrations/max.md")
+    )
+    for name in re.findall(r"/voice_agent/par/(\w+)", text):
+        assert name in ROWS, name
+    known = {one.address.replace("<agent>", "voice_agent") for one in ADDRESSES}
+    for address in re.findall(r"(?<![\w./*~])(/voice(?:_agent|d)/(?!par/)[\w/]+)", text):
+        assert address.rstrip("/") in known, address
