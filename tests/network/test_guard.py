@@ -14,7 +14,7 @@ def rule(far: list[int], hold: int) -> list[bool]:
     return [any(abs(far[k]) > 33 for k in range(max(0, n - hold), n + 1)) for n in range(len(far))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     far=st.lists(st.sampled_from([0, 33, -33, 34, -34, 32767, -32768]), max_size=60),
     hold=st.integers(0, 20),

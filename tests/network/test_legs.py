@@ -56,6 +56,7 @@ def rig(process):
         ("refuse", LegRefused, "no_tape"),
         ("unreachable", LegUnreachable, "out"),
         ("bug", LegUnreachable, "provider_failed"),
+        ("no connection", LegUnreachable, "provider_failed"),
     ],
 )
 def test_a_connection_that_fails_says_how(rig, fail, kind, code):
@@ -114,6 +115,28 @@ def test_a_leg_that_ends_unasked_says_how(rig, tmp_path, command, kind, code):
         assert not over.asked
         assert "visitor's words" not in over.sentence
     tape.await_line("end")
+
+
+@pytest.mark.parametrize(
+    "slip", ["item", "response", "audio", "mark", "usage", "length", "surrogate"]
+)
+def test_a_slip_in_a_modules_types_ends_its_leg_and_nothing_else(rig, tmp_path, slip):
+    _, opening = tape_of(tmp_path)
+    rig.open_leg("tape", **opening)
+    ask(rig, f"wrong {slip}")
+    over = rig.receive(LegClosed)
+    assert (over.asked, over.code) == (False, "provider_failed")
+    assert len(over.sentence) < 1000
+
+
+def test_a_task_that_a_module_loses_ends_nothing(rig, tmp_path):
+    tape, opening = tape_of(tmp_path)
+    rig.open_leg("tape", **opening)
+    ask(rig, "lost task")
+    rig.send(Note(agent=AGENT, leg=1, text="still here"))
+    tape.await_line("note")
+    rig.send(CloseLeg(agent=AGENT, leg=1))
+    assert rig.receive(LegClosed).asked
 
 
 def test_everything_a_provider_can_tell_arrives(rig, tmp_path):

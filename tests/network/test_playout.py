@@ -205,7 +205,7 @@ def test_more_than_the_ring_waits_here_and_follows():
     assert card.sounded == ramp(3 * RATE).tolist()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     deltas=st.lists(st.integers(1, 5000), min_size=1, max_size=8),
     blocks=st.lists(st.integers(1, 900), max_size=30),
@@ -252,7 +252,7 @@ def test_what_was_heard_when_cut_is_exact(deltas, blocks, write, fade, margin_be
     assert card.sounded[sounded:] == ramp(500).tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     rate=st.sampled_from([16000, 24000, 44100]), cut_at=st.integers(1, 60), fade=st.integers(0, 240)
 )

@@ -12,7 +12,7 @@ from voiced.network.resample import Resampler, count_out
 RATES = [8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     rates=st.tuples(st.sampled_from(RATES), st.sampled_from(RATES)),
     chunks=st.lists(st.integers(0, 2000), max_size=20),

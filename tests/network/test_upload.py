@@ -53,7 +53,7 @@ def open_frames(edges: list[Edge], start: int, write: int) -> list[int]:
     return sent
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     edges=st.lists(st.tuples(st.integers(0, 80), st.booleans()), max_size=8),
     start=st.integers(0, 80),
@@ -90,7 +90,7 @@ def test_exactly_the_frames_between_edges_leave_once_and_in_order(
                 assert step.stop - step.start <= at_most
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     points=st.lists(st.integers(0, 200), unique=True, min_size=1, max_size=8),
     preroll=st.integers(0, 60),
@@ -179,7 +179,7 @@ def test_a_turn_that_ended_in_what_was_lost_is_closed_before_the_next_is_opened(
     assert steps[1:] == [Closed(40), Opened(40), Stretch(40, 100, True)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     points=st.lists(st.integers(0, 200), unique=True, max_size=8),
     jumps=st.lists(st.tuples(st.integers(1, 80), st.integers(0, 60)), max_size=10),
@@ -209,7 +209,7 @@ def test_however_it_is_lapped_nothing_leaves_twice_or_from_behind_a_closed_gate(
 # --- a new leg ------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     points=st.lists(st.integers(0, 200), unique=True, max_size=8),
     start=st.integers(0, 200),
@@ -281,7 +281,7 @@ def test_real_time_is_not_paced():
         pace.sent(0.01)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     runs=st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 4000)), min_size=1, max_size=10),
     near=st.sampled_from([44100, 48000]),

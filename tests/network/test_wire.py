@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import select
 
@@ -184,7 +185,7 @@ PACKETS = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=int(os.environ.get("VOICED_WIRE_FUZZ", "25")), deadline=None)
 @given(
     noise=st.lists(st.binary(max_size=300), max_size=20),
     seed=st.integers(0, 1 << 32),

@@ -31,7 +31,7 @@ def test_an_empty_module_is_told_every_name_it_lacks():
     assert len(sentences) == len(CONSTANTS) + len(REQUIRED)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sets(st.sampled_from([*CONSTANTS, *REQUIRED]), min_size=1))
 def test_every_missing_name_is_told_and_no_other(missing):
     module = copy_of(provider_echo)
@@ -67,7 +67,7 @@ WRONG = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_every_wrong_value_is_told_and_no_other(data):
     module = copy_of(provider_echo)
@@ -77,7 +77,7 @@ def test_every_wrong_value_is_told_and_no_other(data):
     assert {sentence.split()[0] for sentence in check(module)} == names
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     name=st.sampled_from([*CONSTANTS, *REQUIRED, *OPTIONAL, *TUNABLE]),
     value=st.one_of(

@@ -49,6 +49,12 @@ async def _run(fd: int) -> int:
     service = Service(loop)
 
     def failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(context.get("future"), asyncio.Task):
+            # A task that nobody awaited: a provider's own, since every other one is watched. Its
+            # text may hold a key or a visitor's words.
+            logging.error("! a task of a provider failed: %s", type(error).__name__)
+            return
         # A fresh process is a known state, and is there within a second.
         logging.error("! %s", context["message"], exc_info=context.get("exception"))
         service.end(ExitCode.FAILED)

@@ -238,9 +238,10 @@ class Leg:
     async def _start(self, timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                self._conn = await self._guarded(
+                conn = await self._guarded(
                     self._provider.start_session(self._request, self.told), "start_session"
                 )
+                self._conn = _checked(conn, self._opened.provider)
                 resumed = await self._prime()
         except TimeoutError:
             raise ProviderUnavailable(
@@ -379,6 +380,19 @@ class Leg:
             raise ProviderUnavailable(
                 f"{self._opened.provider} failed: {what}", "provider_failed"
             ) from None
+
+
+def _checked(conn: object, provider: str) -> Connection:
+    resumed, session_id = getattr(conn, "resumed", None), getattr(conn, "session_id", None)
+    if not (isinstance(conn, Connection) and isinstance(resumed, bool)) or not isinstance(
+        session_id, str
+    ):
+        raise ProviderUnavailable(
+            f"{provider} failed: start_session must return an object with `resumed` (True or "
+            "False) and `session_id` (a str)",
+            "provider_failed",
+        )
+    return conn
 
 
 def _shown(reason: LegEvent) -> str:

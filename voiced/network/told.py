@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from voiced.errors import ProviderError, ProviderRefused
+from voiced.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from voiced.lane.seam import Clock
 from voiced.messages.network import (
     Affect,
@@ -34,7 +34,13 @@ from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.upload import SampleMap
 from voiced.providers.contract import HeardItem
 
+LONGEST = 1024 * 1024
+"""Bytes of one message; a text that long is a mistake of its provider."""
+
 logger = logging.getLogger(__name__)
+_BROKEN = "provider_failed"
+_encoder = msgspec.msgpack.Encoder()
+_checker = msgspec.msgpack.Decoder(LegEvent)
 
 
 class Told:
@@ -184,6 +190,7 @@ class Told:
     def response_started(self, response: str) -> None:
         """A reply began."""
         self.alive()
+        _names(response)
         if self.over:
             return
         self._loudspeaker.started(self._leg, response, self.turn_end_frame)
@@ -195,6 +202,7 @@ class Told:
     ) -> None:
         """Words of a reply."""
         self.alive()
+        _names(response, item, text)
         if self.over or self._loudspeaker.is_dead(self._leg, response):
             return
         key = (response, item)
@@ -215,6 +223,9 @@ class Told:
     def audio(self, response: str, item: str, pcm: bytes, text_until: int | None = None) -> None:
         """Samples of a reply."""
         self.alive()
+        _names(response, item)
+        if text_until is not None and not isinstance(text_until, int):
+            raise TypeError("text_until must be a number of characters or None")
         if self.over:
             return
         self.samples_received += len(pcm) // 2
@@ -226,12 +237,14 @@ class Told:
     def audio_done(self, response: str, item: str) -> None:
         """All audio of an item has come."""
         self.alive()
+        _names(response, item)
         if not self.over:
             self._loudspeaker.item_done(self._leg, response, item)
 
     def response_done(self, response: str, status: str = "completed") -> None:
         """All of a reply has come."""
         self.alive()
+        _names(response, status)
         if self.over:
             return
         for key in [key for key in self._chars if key[0] == response]:
@@ -271,7 +284,7 @@ class Told:
     def usage(self, response: str, usd: float, detail: str = "") -> None:
         """The service's own account; it counts even after the leg."""
         self.alive()
-        self._forward(
+        self._send(
             Usage(agent=self._agent, leg=self._leg, response=response, usd=usd, detail=detail)
         )
 
@@ -290,10 +303,35 @@ class Told:
     def tell(self, message: LegEvent) -> None:
         """Tell control, unless the leg is over."""
         if not self.over:
+            self._send(message)
+
+    def _send(self, message: LegEvent) -> None:
+        """Send what control will be able to read; anything else ends the leg that told it.
+
+        Control decodes strictly, and a channel on which something cannot be read is closed: a slip
+        in a module's types must not cost the process.
+        """
+        try:
+            packet = _encoder.encode(message)
+            if len(packet) > LONGEST:
+                raise ValueError(f"it is {len(packet)} bytes long")
+            _checker.decode(packet)
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+            sentence = f"the provider told a {type(message).__name__} that is none: {error}"
+            logger.error("! %s", sentence)
+            self._end(ending(self._agent, self._leg, ProviderUnavailable(sentence, _BROKEN)))
+        else:
             self._forward(message)
 
     def _frame(self, sample: int | None) -> int:
         return self._samples.frame_of(self._sent() if sample is None else sample)
+
+
+def _names(*names: object) -> None:
+    """Raise to the module that tells something else than text for a name."""
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a name or text must be a str, not a {type(name).__name__}")
 
 
 def ending(agent: str, leg: int, error: ProviderError) -> LegEvent:

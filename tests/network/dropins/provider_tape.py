@@ -76,6 +76,8 @@ async def start_session(request, callbacks):
         raise KeyError(request.api_key)
     if request.text("fail") == "hang":
         await asyncio.Event().wait()
+    if request.text("fail") == "no connection":
+        return object()
     conn = Connection(request, callbacks)
     conn.log("open", request.api_key, request.handle, request.push_to_talk)
     return conn
@@ -122,6 +124,22 @@ async def send_text(conn, text):
             told.expired("enough for today")
         case ["started", sample]:
             told.speech_started(int(sample))
+        case ["lost", "task"]:
+            asyncio.create_task(send_text(conn, "raise"))  # noqa: RUF006, the slip under test
+        case ["wrong", "item"]:
+            told.user_text(7, "good evening")
+        case ["wrong", "response"]:
+            told.response_started(None)
+        case ["wrong", "audio"]:
+            told.audio("r", 5, b"\0\0")
+        case ["wrong", "mark"]:
+            told.audio("r", "i", b"\0\0", "3")
+        case ["wrong", "usage"]:
+            told.usage("r", "a dollar")
+        case ["wrong", "length"]:
+            told.assistant_text("r", "i", "x" * 2_000_000)
+        case ["wrong", "surrogate"]:
+            told.assistant_text("r", "i", "\ud800")
         case ["raise"]:
             raise ZeroDivisionError("a visitor's words")
         case ["tell", *_]:
