@@ -1,7 +1,6 @@
 """Children with one bad habit each: `python -m tests.control.programs HABIT --control-fd N`.
 
-They use the real messages and the real shared memory; what is unrealistic about them is that they do
-no work.
+They use the real messages and shared memory; unrealistic is that they do no work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The configuration: all errors at once, the sample true to the declaration, reloads by difference."""
+"""All errors at once, the sample true to the declaration, reloads by difference."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from voiced.control.config import Config, find, load, parse, state_dir_of
 from voiced.control.config.changes import applies_by_key, changes
-from voiced.control.reload import first_values, reload
+from voiced.control.config.values import first_values, unknown_pages, without_effect
+from voiced.control.reload import reload
 from voiced.errors import ConfigError
+from voiced.messages.network import Catalogue, ProviderCard, ProviderParameter
 
 SAMPLE = Path(__file__).resolve().parents[2] / "config" / "voiced.toml"
 
@@ -108,9 +110,12 @@ def test_two_agents_of_one_name_are_refused() -> None:
 
 
 def test_a_drop_in_provider_and_its_page_are_taken() -> None:
-    config = parse('[[agent]]\nname = "a"\npar.Provider = "my_robot"\n[agent.my_robot]\nx = 1\n', "t")
+    text = '[[agent]]\nname = "a"\npar.Provider = "my_robot"\n[agent.my_robot]\nx = 1\n'
+    config = parse(text, "t")
     assert config.agent[0].pages == {"my_robot": {"x": 1}}
-    assert first_values(config, "a") == {("par", "Provider"): "my_robot", ("my_robot", "x"): 1}
+    assert first_values(config, "a", Path("/etc")) == {
+        ("par", "Provider"): "my_robot", ("my_robot", "x"): 1,
+    }  # fmt: skip
 
 
 TOML_VALUES = st.recursive(
@@ -217,7 +222,7 @@ def test_a_reload_is_the_difference() -> None:
         "audio.backend": "restart", "agent.a.on_start": "restart", "agent.a.par": "live",
         "agent.b": "restart",
     }  # fmt: skip
-    wanted = reload(old, new)
+    wanted = reload(old, new, Path())
     assert [(agent, write.name, write.value) for agent, write in wanted.writes] == [
         ("a", "Volume", 0.75)
     ]
@@ -231,9 +236,41 @@ def test_a_reload_is_the_difference() -> None:
 
 def test_a_reload_of_the_same_is_nothing() -> None:
     config = parse(SAMPLE.read_text(), "sample")
-    wanted = reload(config, parse(SAMPLE.read_text(), "sample"))
-    assert not (wanted.writes or wanted.audio or wanted.osc or wanted.midi or wanted.restart)
+    wanted = reload(config, parse(SAMPLE.read_text(), "sample"), Path())
+    assert wanted.writes == wanted.restart == wanted.changed == []
+    assert not any((wanted.audio, wanted.osc, wanted.midi))
 
 
 def test_the_sample_is_toml_for_everybody() -> None:
     tomllib.loads(SAMPLE.read_text())
+
+
+# --- what only shows later
+
+
+def test_unknown_providers_and_keys_of_their_pages_are_told_once_they_are_known() -> None:
+    config = parse(
+        '[[agent]]\nname = "a"\n[agent.echo]\nDelay = 1\nDely = 2\nendpoint = "ws://127.0.0.1:1"\n'
+        '[agent.ecko]\nx = 1\n',
+        "t",
+    )
+    card = ProviderCard(
+        name="echo", title="Echo", available=True,
+        parameters=[ProviderParameter(name="Delay", tag="f", default=0.0)],
+    )  # fmt: skip
+    assert list(unknown_pages(config, Catalogue(providers=[card]))) == [
+        "agent.a.echo.Dely: echo has no such parameter. Did you mean Delay?",
+        "agent.a.ecko: there is no provider of this name. Did you mean echo?",
+    ]
+
+
+def test_what_does_nothing_yet_says_so() -> None:
+    config = parse("[budget]\nday = 1.0\n[storage]\nretention_days = 7\n", "t")
+    assert len(list(without_effect(config))) == 2
+    assert list(without_effect(Config())) == []
+
+
+def test_folders_in_the_file_start_from_its_folder() -> None:
+    config = parse('[defaults.par]\nSessiontracedir = "traces"\n[[agent]]\nname = "a"\n', "t")
+    values = first_values(config, "a", Path("/srv/show"))
+    assert values["par", "Sessiontracedir"] == "/srv/show/traces"

@@ -16,16 +16,18 @@ import msgspec
 
 from voiced import __version__
 from voiced.control.books import Books
-from voiced.control.config import AgentConfig, Loaded
+from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
+from voiced.control.config.values import first_values, folders_named, unknown_pages, without_effect
 from voiced.control.hands import Events, Hands
 from voiced.control.keys import find_keys, scrubbed
 from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
 from voiced.control.minds import Minds, Outside, edges_of
 from voiced.control.osc.door import OscDoor
-from voiced.control.reload import first_values, reload
+from voiced.control.reload import CONFIG, reload
 from voiced.control.sdnotify import Notify
 from voiced.control.surface import DaemonSurface
+from voiced.control.visitors import Visitors
 from voiced.errors import ConfigError, ExitCode
 from voiced.lane.seam import Clock
 from voiced.lane.words import Owner
@@ -63,6 +65,7 @@ from voiced.mind.inputs import (
     SetMute,
     Started,
     Stopping,
+    Write,
 )
 from voiced.parameters import Refusal
 
@@ -110,7 +113,7 @@ class Daemon:
     ) -> None:
         self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
         self._notify, self._reread = notify, reread
-        self._stopping = self._stopped = False
+        self._stopping = self._stopped = self._learned = self._midi_left_out = False
         self._happened = asyncio.Event()
         self._clock = Clock(loaded.config.speed)
         self._timer: asyncio.TimerHandle | None = None
@@ -118,6 +121,7 @@ class Daemon:
         self._ending: asyncio.Future[None] = loop.create_future()
         self._seen_edges: dict[str, int] = {}
         self._audio_lost = ""
+        self._visitors = Visitors(self._clock)
         self._attempts = Attempts()
         self._run_file: RunFile | None = None
         self._status = ""
@@ -159,8 +163,10 @@ class Daemon:
         self._midi_running: asyncio.Task[None] | None = None
         self.surface.ports = self._midi.inputs
         self.surface.play = self._play_file
+        self.surface.forget_kept = self._forget_kept
         self._start_problems = [
             *(("config", problem) for problem in loaded.broken),
+            *(("config", sentence) for sentence in without_effect(loaded.config)),
             *(("keys", problem) for problem in key_problems),
             *(("state", problem) for problem in self._books.problems),
         ]
@@ -290,9 +296,12 @@ class Daemon:
         if now >= self._stamp_at:
             self._stamp_at = now + STAMP_S
             self._stamp(now)
-        self._hands.tick()
-        self._minds.tick()
-        self._arm()
+        try:
+            self._hands.tick()
+            self._minds.tick()
+        finally:
+            # Whatever went wrong in a mind: the stamps, and so the hands, go on.
+            self._arm()
 
     def _stamp(self, now: float) -> None:
         """Say that the mind lives, see that the hands do."""
@@ -339,14 +348,18 @@ class Daemon:
                     )
                 )
                 self._edges()
+                for visitor in self._visitors.resumed(message.samplerate):
+                    self._hands.audio.send(visitor)
             case DeviceAbsent():
                 self._minds.put_all(AudioAbsent(sentence=message.sentence))
             case DeviceLost():
                 # Its exit follows, and is told with this sentence: once, not twice.
                 self._audio_lost = message.sentence
             case FileStarted(agent=agent, path=path, frame=frame):
-                self._door.said("/voiced/audio/started", agent, path, frame)
+                if self._visitors.started(agent, path):
+                    self._door.said("/voiced/audio/started", agent, path, frame)
             case FileEnded(agent=agent, path=path, frame=frame):
+                self._visitors.ended(agent)
                 self._door.said("/voiced/audio/ended", agent, path, frame)
             case FileRefused(sentence=sentence):
                 self._door.said("/voiced/error", "/voiced/audio/play", "bad_value", sentence)
@@ -360,6 +373,7 @@ class Daemon:
             case Catalogue():
                 self._minds.put_all(NetworkReady(catalogue=message))
                 self._door.changed()
+                self._learn(message)
             case NetworkTrouble():
                 self._minds.put_all(message)
             case Hello():
@@ -367,6 +381,16 @@ class Daemon:
             case _:
                 if message.agent in self._minds.agents:
                     self._minds.put(message.agent, message)
+
+    def _learn(self, catalogue: Catalogue) -> None:
+        """Judge, once, what the configuration says of providers, now that there are any."""
+        if self._learned:
+            return
+        self._learned = True
+        for sentence in unknown_pages(self._loaded.config, catalogue):
+            self._trouble("config", sentence)
+        if self._midi_left_out:
+            self._configure_midi()
 
     def _exited(self, owner: Owner, sentence: str, asked: bool) -> None:
         """A process is gone; `asked`: by stop or restart."""
@@ -408,8 +432,9 @@ class Daemon:
         resolve = resolver(
             self.surface.agents(), lambda agent, page, name: self.surface.row(agent, page, name)
         )
-        bindings = self._loaded.config.midi.bind
-        self._midi.configure(MidiMap(bindings, resolve, self._reading))
+        midi_map = MidiMap(self._loaded.config.midi.bind, resolve, self._reading)
+        self._midi_left_out = bool(midi_map.problems)
+        self._midi.configure(midi_map)
 
     def _reading(self, agent: str, page: str, name: str) -> Value:
         """Return what a toggle flips."""
@@ -444,10 +469,13 @@ class Daemon:
         self._hands.restart()
 
     def _configured(self, agent: str, keep: effects.Keep) -> Value | None:
-        return first_values(self._loaded.config, agent).get((keep.page, keep.name))
+        return self._first_values(agent).get((keep.page, keep.name))
+
+    def _first_values(self, agent: str) -> dict[tuple[str, str], Value]:
+        return first_values(self._loaded.config, agent, self._loaded.folder)
 
     def _agent(self, agent: AgentConfig) -> Agent:
-        config = first_values(self._loaded.config, agent.name)
+        config = self._first_values(agent.name)
         return Agent(
             AgentSetup(
                 name=agent.name,
@@ -476,7 +504,9 @@ class Daemon:
     def _roots(self) -> list[Path]:
         loaded = self._loaded
         named = [loaded.folder / Path(root).expanduser() for root in loaded.config.storage.roots]
-        return [self._state_dir, loaded.folder, *named]
+        named += folders_named(loaded.config, loaded.folder)
+        # What is built in has no folder: the working directory may be "/".
+        return [self._state_dir, *([loaded.folder] if loaded.path else []), *named]
 
     def _set_device(self, direction: str, name: str | None) -> str | Refusal:
         audio = self._loaded.config.audio
@@ -505,6 +535,15 @@ class Daemon:
         if not self._stopped:
             self._minds.put_all(NetworkTrouble(source=source, code=source, sentence=sentence))
 
+    def _forget_kept(self, agent: str, page: str, name: str) -> None:
+        """Let the configuration's value count again; without one, the row's default."""
+        row = self.surface.row(agent, page, name)
+        if row is None:
+            return
+        value = self._first_values(agent).get((page, name), row.default)
+        self._minds.put(agent, Write(name=name, value=value, origin=CONFIG, page=page))
+        self._books.forget_value(agent, page, name)
+
     # --- reload
 
     def reload(self) -> None:
@@ -512,6 +551,7 @@ class Daemon:
         self._notify.reloading(time.monotonic_ns() // 1000)
         try:
             fresh = self._reread()
+            self._books.replace(LAST_GOOD, fresh.text.encode())
         except ConfigError as error:
             for problem in error.problems:
                 self._trouble("config", problem)
@@ -521,7 +561,7 @@ class Daemon:
         self._notify.ready(self.surface.sentence())
 
     def _apply(self, fresh: Loaded) -> None:
-        wanted = reload(self._loaded.config, fresh.config)
+        wanted = reload(self._loaded.config, fresh.config, fresh.folder)
         self._loaded = msgspec.structs.replace(fresh, config=wanted.config)
         if wanted.audio:
             self._hands.reconfigure(wanted.config, self._loaded.folder)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+from pathlib import Path
 
 import msgspec
 
 from voiced.control.config import RESTART, Config
 from voiced.control.config.changes import changes
-from voiced.control.config.reader import coerced
-from voiced.messages.network import Value
+from voiced.control.config.values import first_values
 from voiced.mind.inputs import Origin, Write
-from voiced.parameters import ROWS, Coerced
-
-log = logging.getLogger("voiced")
 
 CONFIG = Origin(kind="config")
 
@@ -34,32 +30,18 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
     """Every other key that changed."""
 
 
-def first_values(config: Config, name: str) -> dict[tuple[str, str], Value]:
-    """Return an agent's first values by (page, name), in their parameters' own types.
+def reload(old: Config, new: Config, folder: Path) -> Reload:
+    """Return what it takes to get from one configuration to the other.
 
-    A provider's page is taken as it stands: its rows are known once the provider is.
+    `folder` is the one that relative paths in both start from.
     """
-    for agent in config.agent:
-        if agent.name == name:
-            values: dict[tuple[str, str], Value] = {}
-            for key, value in config.first_values(agent).items():
-                outcome = coerced(ROWS[key], value)
-                if isinstance(outcome, Coerced):
-                    values["par", key] = outcome.value
-            for page, rows in agent.pages.items():
-                values.update({(page, key): value for key, value in rows.items()})
-            return values
-    return {}
-
-
-def reload(old: Config, new: Config) -> Reload:
-    """Return what it takes to get from one configuration to the other."""
     found = changes(old, new)
     restart = [change.key for change in found if change.applies == RESTART]
     config = _without_restart(old, new)
     writes: list[tuple[str, Write]] = []
     for agent in config.agent:
-        before, after = first_values(old, agent.name), first_values(config, agent.name)
+        before = first_values(old, agent.name, folder)
+        after = first_values(config, agent.name, folder)
         for (page, name), value in after.items():
             if before.get((page, name)) != value:
                 write = Write(name=name, value=value, origin=CONFIG, page=page)

@@ -9,8 +9,10 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from voiced.control.config import LAST_GOOD, Loaded, find, load, state_dir_of
 from voiced.control.daemon import Daemon
@@ -45,49 +47,67 @@ def run(config: str = "", settings: Sequence[str] = (), *, strict: bool = False)
         with _only_instance(state_dir):
             if loaded.path is not None and not loaded.broken:
                 replace_file(state_dir / LAST_GOOD, loaded.text.encode())
-            return asyncio.run(_serve(loaded, settings, state_dir))
-    except _Taken as error:
+            return _in_a_loop(_serve(loaded, config, settings, state_dir))
+    except _Unusable as error:
         log.error("! %s", error)
-        return ExitCode.UNAVAILABLE
-    except OSError as error:
-        log.error(
-            "! the state folder %s cannot be used: %s; make it writable, or set storage.state_dir",
-            state_dir, error.strerror or error,
-        )  # fmt: skip
-        return ExitCode.FAILED
+        return error.status
 
 
-async def _serve(loaded: Loaded, settings: Sequence[str], state_dir: Path) -> ExitCode:
-    loop = asyncio.get_running_loop()
+def _in_a_loop(serving: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+    """Run the daemon in a loop of its own; a name still being resolved is not waited for."""
+    loop = asyncio.new_event_loop()
+    try:
+        status = loop.run_until_complete(serving)
+    finally:
+        loop.close()
+    if any(not thread.daemon for thread in threading.enumerate()[1:]):
+        # The system's resolver may take ten seconds more, and Python's exit would join it.
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
+
+async def _serve(
+    loaded: Loaded, config: str, settings: Sequence[str], state_dir: Path
+) -> ExitCode:
     def reread() -> Loaded:
-        fresh = load(loaded.path, settings, strict=True)
-        if fresh.path is not None:
-            replace_file(state_dir / LAST_GOOD, fresh.text.encode())
-        return fresh
+        return load(find(config, os.environ), settings, strict=True)
 
+    loop = asyncio.get_running_loop()
     daemon = Daemon(loop, loaded, state_dir, os.environ, Notify(os.environ), reread)
     return await daemon.serve()
 
 
-class _Taken(VoicedError):
-    """Another daemon runs on the same state folder."""
+class _Unusable(VoicedError):
+    """The state folder cannot be used by this process."""
+
+    def __init__(self, sentence: str, status: ExitCode) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 @contextlib.contextmanager
 def _only_instance(state_dir: Path) -> Iterator[None]:
     """Hold the state folder's lock; the kernel lets go of it however this process ends."""
-    make_private_folder(state_dir)
-    path = state_dir / LOCK_FILE
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        make_private_folder(state_dir)
+        fd = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _Unusable(
+            f"the state folder {state_dir} cannot be used: {error.strerror or error}; make it "
+            "writable, or set storage.state_dir",
+            ExitCode.FAILED,
+        ) from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-            raise _Taken(
+            raise _Unusable(
                 f"another voiced (process {holder or 'unknown'}) runs on {state_dir}: stop it, or "
-                "give this one a storage.state_dir of its own"
+                "give this one a storage.state_dir of its own",
+                ExitCode.UNAVAILABLE,
             ) from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
