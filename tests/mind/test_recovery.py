@@ -836,13 +836,26 @@ def test_phases_of_a_conversation() -> None:
     assert phase() == 0
 
 
-def test_a_key_of_the_run_time_is_gone_with_its_process() -> None:
-    hand = Hand(card(key_server="cloud")).start()
-    hand.write("Apikey", "secret-words")
-    hand.network(up=False)
-    assert hand.agent.value("par", "Apikey") == 0
-    assert hand.told["par", "Apikey"] == 0
-    assert status(hand) == ["key"]
+def test_no_preroll_reaches_before_the_session() -> None:
+    hand = Hand().start()
+    hand.press("Connect")
+    assert hand.dialled[0].not_before_frame == -1
+    hand.give(inputs.NearAt(frame=50_000))
+    hand.opened()
+    hand.give(inputs.NearAt(frame=60_000))
+    hand.closed()
+    assert hand.dialled[1].not_before_frame == 50_000
+    assert hand.dialled[1].from_frame == 50_000
+
+
+def test_a_network_process_that_was_asked_to_go_is_no_error() -> None:
+    hand = Hand().start().connected()
+    hand.network_up = False
+    hand.legs.clear()
+    hand.open_legs.clear()
+    hand.give(inputs.NetworkLost(sentence="restarted", asked=True))
+    assert errors(hand) == []
+    assert hand.state == "refreshing"
 
 
 def test_goaway_with_a_reply_running_waits_beyond_the_warning() -> None:
@@ -872,3 +885,14 @@ def test_stop_ends_a_replay() -> None:
     assert not hand.refused()
     hand.press("Stop")
     assert hand.refused()
+
+
+def test_a_connect_remembered_when_the_network_process_is_lost() -> None:
+    hand = Hand().start().connected()
+    hand.press("Disconnect")
+    hand.press("Connect")
+    hand.network(up=False)
+    assert hand.state == "connecting"
+    hand.network(up=True)
+    hand.opened()
+    assert hand.state == "active"

@@ -88,7 +88,9 @@ class Minds:
         try:
             while self._waiting:
                 name, happened = self._waiting.popleft()
-                for effect in self.agents[name].handle(happened, self.instant()):
+                now = self.instant()
+                self.agents[name].handle(NearAt(frame=self._lanes[name].near.write_position), now)
+                for effect in self.agents[name].handle(happened, now):
                     self._perform(name, effect)
         finally:
             self._performing = False
@@ -110,12 +112,11 @@ class Minds:
         return min((at for at in deadlines if at is not None), default=None)
 
     def tick(self) -> None:
-        """Give a Tick to every agent whose deadline has come, and before it where near stands."""
+        """Give a Tick to every agent whose deadline has come."""
         now = self._clock.mono_ns()
         for name, agent in self.agents.items():
             deadline = agent.next_deadline()
             if deadline is not None and deadline <= now:
-                self.put(name, NearAt(frame=self._lanes[name].near.write_position))
                 self.put(name, Tick())
 
     def _perform(self, name: str, effect: AgentEffect) -> None:

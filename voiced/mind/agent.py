@@ -8,10 +8,10 @@ from typing import assert_never
 from voiced.messages.network import LegMessage, NetworkTrouble, Value
 from voiced.messages.network import WarmUp as WarmUpProvider
 from voiced.mind import commands, couplings, events, inputs, machine, readouts
-from voiced.mind.effects import AgentEffect, Callback, Row, SignalNow, Told
+from voiced.mind.effects import AgentEffect, Callback, Row, SignalNow
 from voiced.mind.inputs import AgentInput, Instant, Origin
 from voiced.mind.session import Attempts, Lifecycle, Trigger
-from voiced.mind.state import MIND, AgentSetup, AgentState
+from voiced.mind.state import AgentSetup, AgentState
 from voiced.parameters import Row as ParameterRow
 
 __all__ = ["Agent", "AgentSetup", "Attempts"]
@@ -191,12 +191,6 @@ def _network_lost(s: AgentState, event: inputs.NetworkLost) -> None:
     s.hands.network_lost = event.sentence or "it ended"
     if not told:
         s.error("network", "lost", s.hands.network_lost)
-    if s.parameters.keys:
-        s.parameters.keys.clear()
-        s.emit(Told(name="Apikey", value=0, origin=MIND))
-        s.status(
-            "key", "the key written at run time is gone with the network process: write it again"
-        )
     session = s.session
     if not s.leg_alive or session is None:
         return

@@ -148,7 +148,7 @@ class GateMoved(Input, frozen=True, kw_only=True):
 
 
 class NearAt(Input, frozen=True, kw_only=True):
-    """Where near stands: told with every tick while audio runs, for turn ends without audio."""
+    """Where near stands, told before every other input: turns without edges are placed by it."""
 
     frame: int
 

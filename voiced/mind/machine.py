@@ -101,6 +101,7 @@ def dial(s: AgentState, session: Session) -> None:
             parameters=s.parameters.for_leg(),
             tools=tools.declarations(s),
             from_frame=session.from_frame,
+            not_before_frame=session.opened_frame,
             handle=session.handle if s.parameters.flag("Enablesessionresumption") else "",
             history=history,
             respond=session.respond,
@@ -120,6 +121,9 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
     first = session.opened_ns < 0
     if first:
         session.opened_ns = s.now.mono_ns
+        session.opened_frame = (
+            session.press_frame if session.press_frame >= 0 else s.hands.near_frame
+        )
         s.restyle()
         began(s, session)
         s.callback("onSessionStart", session.id, session.provider, session.model)
@@ -220,7 +224,7 @@ def exchange(s: AgentState, session: Session, trigger: Trigger, reason: str, why
         s.reply.heard_by = s.after(s.metered.buffered_s + HEARD_GRACE_S)
     if s.parameters.number("Refreshkeep") > 0:
         session.from_frame = refresh.first_frame(
-            s.transcript.turns, s.hands.near_frame, s.hands.samplerate
+            s.transcript.turns, session.opened_frame, s.hands.near_frame, s.hands.samplerate
         )
     else:
         s.emit(*s.transcript.skip_to(1 << 62, s.leg + 1, s.now))

@@ -60,7 +60,7 @@ def possible(card: ProviderCard | None, wanted: bool) -> bool:
     return wanted and card is not None and card.resumption != "none"
 
 
-def first_frame(turns: Turns, near_frame: int, samplerate: int) -> int:
+def first_frame(turns: Turns, opened_frame: int, near_frame: int, samplerate: int) -> int:
     """Return the near frame from which the next leg hears.
 
     The oldest turn without final words decides; else where the old leg stopped hearing, a little
@@ -68,13 +68,14 @@ def first_frame(turns: Turns, near_frame: int, samplerate: int) -> int:
 
     Args:
         turns: the conversation.
+        opened_frame: where the session opened; nothing before it is its own.
         near_frame: where near stood when the old leg was lost; -1 = not known.
         samplerate: of near, Hz.
     """
     oldest = turns.oldest_open_frame()
     if oldest >= 0 or near_frame < 0:
         return oldest
-    return max(0, turns.last_end_frame(), near_frame - int(PREROLL_S * samplerate))
+    return max(0, opened_frame, turns.last_end_frame(), near_frame - int(PREROLL_S * samplerate))
 
 
 def row_text(mode: str, reason: str) -> str:

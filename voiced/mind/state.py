@@ -93,6 +93,8 @@ class Session(msgspec.Struct, kw_only=True):
     model: str
     opened_ns: int = -1
     """When its first leg opened; -1 = not yet: onSessionStart is not told either."""
+    opened_frame: int = -1
+    """Near frame at which it opened: no pre-roll of any of its legs reaches before it."""
     reason: str = "connect"
     """Why the next leg is dialled: connect, cap, goaway or lost."""
     handle: str = ""
