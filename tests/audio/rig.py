@@ -66,6 +66,7 @@ class AudioRig:
             self.lane_fds[agent], self.lanes[agent] = LaneSegment.create(samplerate)
         self.lane = next(iter(self.lanes.values()))
         self.near_wake, self.edge_wake = Wake.create(), Wake.create()
+        self.program = [sys.executable, "-m", "voiced.audio"]
         self.process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._messages: list[FromAudio] = []
@@ -92,7 +93,7 @@ class AudioRig:
             *self.edge_wake.fds,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "voiced.audio", "--control-fd", str(theirs.fileno())],
+            [*self.program, "--control-fd", str(theirs.fileno())],
             pass_fds=sorted(fds),
             cwd=ROOT,
             env=self.env,
@@ -149,15 +150,20 @@ class AudioRig:
 
     def receive(self, kind: type[T], deadline_s: float = 15.0) -> T:
         """Return the next message of a kind; others before it are dropped."""
+        return self.receive_all(kind, deadline_s)[-1]
+
+    def receive_all(self, kind: type[T], deadline_s: float = 15.0) -> list:
+        """Return all messages up to the next of a kind, which is the last of them."""
         assert self._socket is not None
         end = time.monotonic() + deadline_s
+        before = []
         while True:
             while self._messages:
-                message = self._messages.pop(0)
-                if isinstance(message, kind):
-                    return message
+                before.append(self._messages.pop(0))
+                if isinstance(before[-1], kind):
+                    return before
             left = end - time.monotonic()
-            assert left > 0, f"no {kind.__name__} within {deadline_s} s"
+            assert left > 0, f"no {kind.__name__} within {deadline_s} s, but {before}"
             self._socket.settimeout(left)
             try:
                 received = self._socket.recv(65536)

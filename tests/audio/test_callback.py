@@ -610,6 +610,7 @@ def test_epochs_are_appended_with_the_frames_they_start_at(bench):
     assert bench.device.epoch("output").frame == 256
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("lanes", [1, 8])
 def test_nothing_grows_in_a_hundred_thousand_blocks(make, lanes):
     bench = make(*(((n % 4 + 1,), (n % 4 + 1,)) for n in range(lanes)), near_s=0.5, speaker_s=0.5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,3 +195,22 @@ def test_stamps_while_it_waits_to_be_told():
         before = rig.device.words[Device.AUDIO_STAMP]
         await_true(lambda: rig.device.words[Device.AUDIO_STAMP] > before, 0.5)
         assert rig.device.age_s(Owner.AUDIO) < 0.5
+
+
+def test_a_long_wait_for_the_card_renews_the_program_unnoticed(tmp_path):
+    path = tmp_path / "later.wav"
+    with AudioRig() as rig:
+        impatient = (
+            "import voiced.audio.service as service; service.LOOKS_BEFORE_RENEWAL = 1;"
+            "from voiced.audio.__main__ import main; main()"
+        )
+        rig.program = [sys.executable, "-c", impatient]
+        hello = rig.spawn(rig.virtual(inputs={"voice_agent": str(path)}))
+        rig.receive(DeviceAbsent)
+        await_true(lambda: b"--again" in Path(f"/proc/{hello.pid}/cmdline").read_bytes())
+        write_wav(path, TONE)
+        first, *_ = rig.receive_all(DeviceOpened)
+        assert isinstance(first, DeviceOpened)
+        rig.await_frames(480)
+        rig.send(Shutdown())
+        assert rig.wait() == ExitCode.DONE

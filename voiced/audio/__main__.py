@@ -21,6 +21,7 @@ def main() -> None:
     """Greet control, lock memory, then load what makes sound."""
     parser = argparse.ArgumentParser(prog="python -m voiced.audio", description=__doc__)
     parser.add_argument("--control-fd", type=int, required=True, metavar="N")
+    parser.add_argument("--again", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     faulthandler.enable()
     die_with_parent()
@@ -29,11 +30,13 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     from voiced.audio.channel import Channel
+    from voiced.audio.renewal import remember
     from voiced.errors import ChannelClosed, ExitCode, RemoteProtocolError
     from voiced.lane.priority import allows_realtime, lock_memory
 
+    known = remember(arguments.again) if arguments.again else None
     try:
-        channel = Channel(arguments.control_fd)
+        channel = Channel(arguments.control_fd, known.attach if known else None)
     except ChannelClosed:
         os._exit(ExitCode.CONTROL_GONE)
     except RemoteProtocolError as error:
@@ -44,7 +47,7 @@ def main() -> None:
 
     from voiced.audio.service import Service
 
-    Service(channel, realtime=realtime).run()
+    Service(channel, realtime=realtime, known=known).run()
 
 
 if __name__ == "__main__":

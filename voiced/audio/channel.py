@@ -19,6 +19,7 @@ class Channel:
 
     Args:
         fd: the inherited end of the socketpair.
+        attach: what control said, where this program was greeted before it renewed itself.
 
     Attributes:
         attach: the shared memory that control named in its greeting.
@@ -28,13 +29,16 @@ class Channel:
         ChannelClosed: control is gone.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, attach: Attach | None = None) -> None:
         self._socket = socket.socket(fileno=fd)
         self._decoder: Decoder[ToAudio] = Decoder(ToAudio)  # type: ignore[arg-type]
         self._waiting: list[ToAudio] = []
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
         self._socket.settimeout(SEND_TIMEOUT_S)
+        self.attach = attach or self._greet()
+
+    def _greet(self) -> Attach:
         self.send(Hello(pid=os.getpid()))
         hello = self._next()
         if not isinstance(hello, Hello) or hello.version != PROTOCOL_VERSION:
@@ -42,12 +46,16 @@ class Channel:
         attach = self._next()
         if not isinstance(attach, Attach):
             raise RemoteProtocolError(f"expected Attach, got {type(attach).__name__}")
-        self.attach: Attach = attach
+        return attach
 
     def _next(self) -> ToAudio:
         while not self._waiting:
             self._waiting = self.receive(None)
         return self._waiting.pop(0)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._socket.fileno()
 
     def receive(self, timeout_s: float | None) -> list[ToAudio]:
         """Sleep until messages come or `timeout_s` is over; return those that are complete.

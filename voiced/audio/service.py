@@ -16,6 +16,7 @@ from typing import NoReturn, Protocol
 
 from voiced.audio.callback import Callback, LaneIO
 from voiced.audio.channel import Channel
+from voiced.audio.renewal import Renewal, renew
 from voiced.errors import (
     ChannelClosed,
     DeviceError,
@@ -39,6 +40,7 @@ from voiced.messages.framing import Attach, Hello, Shutdown
 
 STAMP_EVERY_S = 0.2
 LOOK_EVERY_S = 1.0
+LOOKS_BEFORE_RENEWAL = 60
 
 
 class Card(Protocol):
@@ -65,10 +67,11 @@ class Service:
 
     Args:
         channel: greeted.
-        realtime: whether the realtime priority was granted.
+        realtime: whether the system allows realtime priority.
+        known: what this process knew before it started its program anew.
     """
 
-    def __init__(self, channel: Channel, *, realtime: bool) -> None:
+    def __init__(self, channel: Channel, *, realtime: bool, known: Renewal | None = None) -> None:
         attach: Attach = channel.attach
         self._channel = channel
         self._realtime = realtime
@@ -77,10 +80,11 @@ class Service:
         self._device = DeviceSegment(attach.device_fd)
         self._lane_fds = {seat.agent: seat.fd for seat in attach.lanes}
         self._near_wake, self._edge_wake = Wake(*attach.near_wake), Wake(*attach.edge_wake)
-        self._wanted: OpenDevice | None = None
+        self._wanted: OpenDevice | None = known.wanted if known else None
         self._card: Card | None = None
         self._look_at = 0.0
-        self._absent = ""
+        self._looks = 0
+        self._absent = known.absent.sentence if known else ""
 
     def run(self) -> NoReturn:
         """Serve until control says so, is gone, or the card is lost."""
@@ -147,6 +151,10 @@ class Service:
                 self._absent = str(error)
                 self._channel.send(DeviceAbsent(sentence=self._absent))
             gc.collect()
+            self._looks += 1
+            if self._looks >= LOOKS_BEFORE_RENEWAL:
+                absent = DeviceAbsent(sentence=self._absent)
+                renew(self._channel.fileno(), Renewal(self._channel.attach, wanted, absent))
             return
         self._card = card
         # From here on nothing makes cycles; a collection would stop the callback's thread.
