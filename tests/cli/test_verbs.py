@@ -59,6 +59,26 @@ def test_what_was_stored_instead_is_printed(say) -> None:
     assert (told.returncode, told.stdout) == (ExitCode.DONE, "1\n")
 
 
+def test_forgetting_lets_the_configuration_count_again(say, daemon: Daemon) -> None:
+    say("set", "Maxreplayrows", "33")
+    say("set", "Provider", "local")
+    assert say("set", "--forget", "Maxreplayrows").returncode == ExitCode.DONE
+    assert say("get", "Maxreplayrows").stdout == "20\n", "the row's default"
+    assert say("set", "--forget", "Provider").returncode == ExitCode.DONE
+    assert say("get", "Provider").stdout == "echo\n", "the file's word"
+    say("set", "Displayname", "Pythia")
+    assert say("set", "--all").returncode == ExitCode.DONE
+    assert say("get", "Displayname").stdout == "\n"
+    state = daemon.state_dir / "state.json"
+
+    def nothing_kept() -> bool:
+        kept = json.loads(state.read_text())["values"].get("voice_agent", {}).get("par", {})
+        return "Displayname" not in kept and "Maxreplayrows" not in kept
+
+    daemon.until(nothing_kept, 10.0, "a state file without them")
+    assert say("set", "--forget", "Sessionstate").returncode == ExitCode.FAILED
+
+
 def test_text_stays_text(say) -> None:
     say("set", "Systemprompt", "007 and 1.0")
     assert say("get", "Systemprompt").stdout == "007 and 1.0\n"

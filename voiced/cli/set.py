@@ -47,7 +47,7 @@ def _forget(args: argparse.Namespace) -> int:
     with linked(args) as link:
         if args.all:
             agents = [args.agent] if args.agent else agents_of(link)
-            targets = [f"/{agent}/par/*" for agent in agents]
+            targets = [f"/{agent}" for agent in agents]
         else:
             targets = [address_of(link, args, args.forget)]
         for target in targets:

@@ -61,6 +61,10 @@ class Books:
         self.state.keep(agent, effect.page, effect.name, effect.value, config)
         self._dirty = True
 
+    def forget_value(self, agent: str, page: str, name: str) -> None:
+        """Keep a value no longer; that is written within KEEP_S."""
+        self._dirty |= self.state.forget(agent, page, name)
+
     def keep_mute(self, on: bool) -> None:
         """Keep the mute; it is written within KEEP_S."""
         self.state.muted = on

@@ -55,6 +55,8 @@ class DaemonSurface:
         """Tells all targets something that belongs to no agent."""
         self.ports: Callable[[], Sequence[str]] = tuple
         """The MIDI input ports."""
+        self.forget_kept: Callable[[str, str, str], None] = lambda agent, page, name: None
+        """Lets the configuration's value of a parameter count again."""
         self.play: Callable[[str, str], Refusal | None] = lambda agent, path: None
         """Hands a wav file to the virtual card."""
 
@@ -138,6 +140,10 @@ class DaemonSurface:
     def audio_device(self, direction: str, name: str | None) -> str | Refusal:
         """Return the "input" or "output" device's name, after setting it where `name` is given."""
         return self._set_device(direction, name)
+
+    def forget(self, agent: str, page: str, name: str) -> None:
+        """Let what the configuration says of a parameter count again, now and after a restart."""
+        self.forget_kept(agent, page, name)
 
     def play_file(self, agent: str, path: str) -> Refusal | None:
         """Let the virtual card's visitor speak a wav file; why not, where it cannot."""

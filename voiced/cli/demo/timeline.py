@@ -118,7 +118,7 @@ def _rows(scene: Scene) -> list[tuple[float, float]]:
     )
     at = max(0.0, min((turn.start_s for turn in scene.turns), default=0.0) - 0.4)
     rows = []
-    while at < end:
+    while at < end - 0.6:
         limit = at + ROW_S
         breaks = [start for start in starts if at + 4.0 < start <= limit]
         stop = limit if not breaks or end <= limit else breaks[-1]

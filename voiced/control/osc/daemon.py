@@ -11,6 +11,7 @@ from voiced.control.osc.address import (
     AtDaemon,
     AtParameter,
     AtSignal,
+    resolve,
 )
 from voiced.control.osc.codec import Argument
 from voiced.control.osc.pacing import Pacer
@@ -88,7 +89,8 @@ class Daemon:
             "replyport": self._replyport, "targets": self._targets, "dump": self._dump,
             "help": self._help, "agents": self._agents, "mute": self._mute,
             "audio/input": self._input, "audio/output": self._output,
-            "audio/play": self._play, "midi/bindings": self._bindings, "midi/ports": self._ports,
+            "forget": self._forget, "audio/play": self._play,
+            "midi/bindings": self._bindings, "midi/ports": self._ports,
         }  # fmt: skip
 
     def act(self, peer: Peer, at: AtDaemon, args: Sequence[Argument]) -> None:
@@ -138,6 +140,24 @@ class Daemon:
     def _agents(self, peer: Peer, args: Sequence[Argument]) -> None:
         _none(args)
         peer.answer("/voiced/agents", tuple(self._surface.agents()))
+
+    def _forget(self, peer: Peer, args: Sequence[Argument]) -> None:
+        (address,) = words(args, 1, "takes an address, as /voice_agent/par/Volume or /voice_agent")
+        agent = address[1:]
+        if agent in self._surface.agents():
+            for page in self._surface.pages(agent):
+                for name in self._surface.names(agent, page):
+                    row = self._surface.row(agent, page, name)
+                    if row is not None and row.stored and row.writable and row.persists:
+                        self._surface.forget(agent, page, name)
+            return
+        at = resolve(self._surface, address)
+        if not isinstance(at, AtParameter) or at.child:
+            raise Usage(f"{address[:64]!r} is no parameter and no agent")
+        row = self._surface.row(at.agent, at.page, at.name)
+        if row is None or not (row.stored and row.writable and row.persists):
+            raise Usage(f"{at.name} is not kept: there is nothing to forget")
+        self._surface.forget(at.agent, at.page, at.name)
 
     def _play(self, peer: Peer, args: Sequence[Argument]) -> None:
         agent, path = words(args, 2, "takes an agent and the path of a wav file")

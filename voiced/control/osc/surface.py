@@ -86,6 +86,9 @@ class Surface(Protocol):
     def audio_device(self, direction: str, name: str | None) -> str | Refusal:
         """Return the "input" or "output" device's name, after setting it where `name` is given."""
 
+    def forget(self, agent: str, page: str, name: str) -> None:
+        """Let what the configuration says of a parameter count again, now and after a restart."""
+
     def play_file(self, agent: str, path: str) -> Refusal | None:
         """Let the virtual card's visitor speak a wav file; why not, where it cannot.
 
