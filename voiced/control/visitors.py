@@ -1,4 +1,4 @@
-"""Who speaks before the virtual card's microphones, so that a new audio process finds them speaking.
+"""Who speaks before the virtual card's microphones: a new audio process finds them speaking on.
 
 In a room a visitor does not wait for a process to come back: neither does a played recording. What
 was said meanwhile is gone, the rest is heard.

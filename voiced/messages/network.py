@@ -245,6 +245,10 @@ class LegRefused(LegMessage, frozen=True, kw_only=True):
     sentence: str
 
 
+INFERENCE_LOST = "inference_lost"
+"""Code of a LegClosed whose reason is the inference process's end, which control tells itself."""
+
+
 class LegClosed(LegMessage, frozen=True, kw_only=True):
     """The leg is over; nothing of it follows but late Usage."""
 

@@ -73,7 +73,10 @@ def _closed(s: AgentState, session: Session, event: wire.LegClosed) -> None:
 def _gone(s: AgentState, session: Session, code: str, sentence: str, *, asked: bool) -> None:
     match s.lifecycle:
         case Lifecycle.OPEN:
-            s.error("provider", code or "closed", sentence or "the service closed the connection")
+            if code != wire.INFERENCE_LOST:
+                s.error(
+                    "provider", code or "closed", sentence or "the service closed the connection"
+                )
             machine.exchange(
                 s, session, Trigger.CLOSED, "lost", sentence or "the connection was lost"
             )

@@ -15,7 +15,14 @@ import msgspec
 
 from voiced.errors import ProviderRefused, ProviderUnavailable
 from voiced.messages import inference as wire
-from voiced.messages.network import HistoryRow, Price, ProviderParameter, ToolDeclaration, Value
+from voiced.messages.network import (
+    INFERENCE_LOST,
+    HistoryRow,
+    Price,
+    ProviderParameter,
+    ToolDeclaration,
+    Value,
+)
 from voiced.providers.contract import (
     Availability,
     HeardItem,
@@ -213,14 +220,14 @@ class Connection:
         if not fatal:
             self.callbacks.trouble(code, sentence)
         elif code == "not_open":
-            self.callbacks.closed(ProviderUnavailable(sentence, "inference_lost"))
+            self.callbacks.closed(ProviderUnavailable(sentence, INFERENCE_LOST))
         else:
             self.callbacks.closed(ProviderRefused(sentence, code))
 
     def lost(self) -> None:
         """The inference process was started anew and knows nothing of this conversation."""
         self.callbacks.closed(
-            ProviderUnavailable("the local voice was started anew", "inference_lost")
+            ProviderUnavailable("the local voice was started anew", INFERENCE_LOST)
         )
 
     def cut(self) -> None:
