@@ -221,9 +221,12 @@ def live(client: Client) -> int:
     client.do(f"/{AGENT}/par/Connect", timeout=10.0)
     shown = {"cb/onUserText": "visitor", "cb/onAssistantText": "voice"}
     try:
-        for said in client.listen("/*/cb/*"):
+        for said in client.listen(f"/{AGENT}/*"):
             name = said.address.removeprefix(f"/{AGENT}/")
             match said.args:
+                case (str() as status,) if name == "par/Enginestatus":
+                    if not status.startswith(("ready", "starting")):
+                        print(f"! {status}", flush=True)
                 case (str() as text, int() as final, str()) if name in shown and text:
                     if final:
                         print(f"\r\x1b[K{shown[name]:9}{text}", flush=True)
