@@ -102,6 +102,8 @@ class Hand:
                 assert message.leg in self.legs, "a leg was closed that is not there"
                 self.legs.discard(message.leg)
                 self.open_legs.discard(message.leg)
+            case wire.TurnEnd():
+                assert message.leg in self.legs, "a turn ended on a leg that is not there"
             case wire.LegMessage():
                 assert message.leg in self.open_legs, f"{message} for a leg that is not open"
 

@@ -338,7 +338,7 @@ def test_a_press_connects_and_its_words_wait() -> None:
     hand.write("Talk", True, PEDAL)
     assert hand.state == "connecting"
     assert not hand.gate
-    assert hand.dialled[0].from_frame == 48_000
+    assert (hand.dialled[0].from_frame, hand.dialled[0].pressed_frame) == (48_000, 48_000)
     hand.opened()
     assert hand.gate
     assert not hand.sent_of(wire.TurnEnd)
@@ -350,9 +350,18 @@ def test_a_press_released_before_the_session_opens_is_still_a_turn() -> None:
     hand.write("Talk", True, PEDAL)
     hand.give(inputs.NearAt(frame=96_000))
     hand.write("Talk", False, PEDAL)
+    assert hand.sent_of(wire.TurnEnd) == [wire.TurnEnd(agent="a", leg=1, frame=96_000)]
+    hand.leg_event(wire.LegUnreachable, code="503", sentence="busy")
+    assert hand.dialled[1].pressed_frame == 48_000
+    hand.write("Talk", True, PEDAL)
+    hand.write("Talk", False, PEDAL)
     hand.opened()
     assert not hand.gate
-    assert hand.sent_of(wire.TurnEnd) == [wire.TurnEnd(agent="a", leg=1, frame=96_000)]
+    assert hand.sent_of(wire.TurnEnd)[1:] == [wire.TurnEnd(agent="a", leg=2, frame=96_000)]
+    hand.closed()
+    hand.sleep(2)
+    assert hand.dialled[2].pressed_frame == -1
+    assert len(hand.sent_of(wire.TurnEnd)) == 2
 
 
 def test_a_press_without_talkconnects_does_not_connect() -> None:

@@ -542,8 +542,8 @@ def test_a_turn_that_ended_without_audio_and_without_a_leg_is_told_to_the_next()
     hand.give(OFFLINE)
     hand.network(up=False)
     hand.write("Talk", False)
-    hand.network(up=True)
     assert not hand.sent_of(wire.TurnEnd)
+    hand.network(up=True)
     hand.opened("replay")
     assert hand.sent_of(wire.TurnEnd) == [wire.TurnEnd(agent="a", leg=2, frame=1000)]
 
@@ -896,3 +896,11 @@ def test_a_connect_remembered_when_the_network_process_is_lost() -> None:
     hand.network(up=True)
     hand.opened()
     assert hand.state == "active"
+
+
+def test_an_inference_process_that_ends_is_told_once() -> None:
+    hand = Hand().start().connected()
+    hand.leg_event(wire.LegClosed, asked=False, code=wire.INFERENCE_LOST, sentence="gone")
+    hand.give(inputs.InferenceLost(sentence="killed"))
+    assert errors(hand) == [("inference", "lost")]
+    assert hand.state == "refreshing"

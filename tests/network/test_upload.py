@@ -155,6 +155,22 @@ def test_a_turn_ended_by_hand_ends_there():
     assert [s.frame for s in steps if isinstance(s, Closed)] == [25]
 
 
+def test_a_turn_begun_by_hand_goes_on_with_the_edge_that_comes():
+    upload = Upload(10, [Edge(2, False, 1)], rules(True))
+    upload.begin_turn(10)
+    upload.learn([Edge(40, True, 2), Edge(60, False, 3)])
+    steps = walk(upload, 100)
+    assert frames(steps) == list(range(10, 60))
+    assert [s.frame for s in steps if isinstance(s, Opened)] == [10]
+
+
+def test_a_turn_begun_and_ended_by_hand():
+    upload = Upload(10, [], rules(True))
+    upload.begin_turn(10)
+    upload.end_turn(30)
+    assert frames(walk(upload, 100)) == list(range(10, 30))
+
+
 def test_the_writer_laps_a_turn_and_it_goes_on_with_what_is_left():
     upload = Upload(0, [Edge(0, True, 1)], rules(True))
     assert frames(walk(upload, 10)) == list(range(10))

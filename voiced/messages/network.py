@@ -54,6 +54,9 @@ class OpenLeg(LegMessage, frozen=True, kw_only=True):
     """First near frame that belongs to this leg (an unanswered turn); -1 = what comes next."""
     not_before_frame: int = -1
     """The opening of the session: no pre-roll reaches before it; -1 = the leg's first frame."""
+    pressed_frame: int = -1
+    """Talkconnects: near frame of the press that asked for this session; from there on the gate
+    counts as open, although no edge says so; -1 = there was none."""
     handle: str = ""
     """The provider's own resume handle (opaque text); "" = none."""
     history: list[HistoryRow] = []
@@ -104,7 +107,10 @@ class Interrupt(LegMessage, frozen=True, kw_only=True):
 
 
 class TurnEnd(LegMessage, frozen=True, kw_only=True):
-    """Audio was down when the gate closed: the user's turn ended before `frame`."""
+    """No edge says that the gate closed: the user's turn ended before `frame`.
+
+    Audio was down, or the leg was still being opened (Talkconnects). May come before LegOpened.
+    """
 
     frame: int
 

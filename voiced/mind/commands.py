@@ -314,10 +314,12 @@ def _talk_down(s: AgentState, origin: Origin) -> None:
 
 
 def _talk_up(s: AgentState) -> None:
+    """The press that connected ends before the session is open: its turn ends here."""
     session = s.session
-    if session is not None and session.press_frame >= 0 and s.hands.near_frame >= 0:
+    waits = session is not None and s.lifecycle is Lifecycle.CONNECTING
+    if session is not None and waits and session.press_frame >= 0 and session.turn_end < 0:
         tail_ms = int(s.parameters.number("Talktail"))
-        session.release_frame = s.hands.near_frame + tail_ms * s.hands.samplerate // MS_FRAMES
+        session.turn_end = s.hands.near_frame + tail_ms * s.hands.samplerate // MS_FRAMES
 
 
 def holder_gone(s: AgentState, command: HolderGone) -> None:

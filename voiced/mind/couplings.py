@@ -227,9 +227,12 @@ def _dial(s: AgentState) -> bool:
 
 
 def _turn_end(s: AgentState) -> bool:
-    if s.session is None or not s.leg_open or s.session.turn_end < 0:
+    session = s.session
+    if session is None or session.turn_end < 0 or not s.leg_alive:
         return False
-    machine.tell_turn_end(s, s.session)
+    if session.turn_end_leg == s.leg or s.lifecycle is Lifecycle.ENDING:
+        return False
+    machine.tell_turn_end(s, session)
     return True
 
 
@@ -243,7 +246,7 @@ def _gate(s: AgentState) -> bool:
     lost_edge = not wanted and s.hands.mic_open and s.hands.audio != "ready"
     if lost_edge and s.session is not None and s.lifecycle in (Lifecycle.OPEN, *DIALLING):
         # No callback is there to mark the edge: the turn ends where near stopped.
-        s.session.turn_end = s.hands.near_frame
+        s.session.turn_end, s.session.turn_end_leg = s.hands.near_frame, 0
         s.hands.mic_open = False
     return True
 

@@ -102,6 +102,7 @@ def dial(s: AgentState, session: Session) -> None:
             tools=tools.declarations(s),
             from_frame=session.from_frame,
             not_before_frame=session.opened_frame,
+            pressed_frame=session.press_frame,
             handle=session.handle if s.parameters.flag("Enablesessionresumption") else "",
             history=history,
             respond=session.respond,
@@ -147,8 +148,8 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
         s.send(SendText(agent=s.name, leg=s.leg, text=text))
         s.waiting = True
     s.waiting = s.waiting or session.respond
-    if session.release_frame >= 0:
-        session.turn_end, session.release_frame = session.release_frame, -1
+    if session.turn_end_leg == s.leg:
+        session.turn_end = -1
     session.press_frame = session.from_frame = -1
     session.respond = False
 
@@ -333,6 +334,8 @@ def over(s: AgentState) -> None:
 
 
 def tell_turn_end(s: AgentState, session: Session) -> None:
-    """Tell where a turn ended whose gate edge nobody could see."""
+    """Tell the present leg where a turn ended whose gate edge nobody could see."""
     s.send(TurnEnd(agent=s.name, leg=s.leg, frame=session.turn_end))
-    session.turn_end = -1
+    session.turn_end_leg = s.leg
+    if s.leg_open:
+        session.turn_end = -1

@@ -114,9 +114,10 @@ class Session(msgspec.Struct, kw_only=True):
     """Nothing sounded when the model hung up: its goodbye may come behind the call."""
     press_frame: int = -1
     """Talkconnects: near frame of the press that connected."""
-    release_frame: int = -1
     turn_end: int = -1
-    """A turn that ended without audio, still to be told."""
+    """Near frame where a turn ended that no edge closes; -1 = nothing to tell."""
+    turn_end_leg: int = 0
+    """The leg that was told of it; the next one must be told again if that one never opens."""
 
 
 class Metered(msgspec.Struct, kw_only=True):

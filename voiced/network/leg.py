@@ -146,6 +146,8 @@ class Leg:
         preroll = min(self._number("PREROLL_MS"), PREROLL_MAX_MS) * rate // 1000
         floor = opened.not_before_frame if opened.not_before_frame >= 0 else position
         self.pump.start(position, Rules(opened.push_to_talk, preroll, floor, self._source.sounds))
+        if opened.pressed_frame >= 0:
+            self.pump.begin_turn(max(opened.pressed_frame, position))
 
     # --- from outside -----------------------------------------------------------------------
 

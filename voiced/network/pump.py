@@ -248,8 +248,13 @@ class Pump:
             self.paused = paused
             self._wake.set()
 
+    def begin_turn(self, frame: int) -> None:
+        """The user's turn began at `frame`, before the gate could open."""
+        assert self._upload is not None
+        self._upload.begin_turn(frame)
+
     def end_turn(self, frame: int) -> None:
-        """The gate closed at `frame` while audio was down."""
+        """The user's turn ended at `frame`, and no edge says so."""
         if self._upload is not None:
             self._upload.end_turn(frame)
             self._wake.set()

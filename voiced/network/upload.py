@@ -101,11 +101,18 @@ class Upload:
             else:
                 self._epoch = epoch
 
+    def begin_turn(self, frame: int) -> None:
+        """The user's turn began at `frame` while the gate could not open (Talkconnects)."""
+        self._insert(Edge(frame, True, -1))
+
     def end_turn(self, frame: int) -> None:
-        """The gate closed at `frame` while nobody could append an edge (audio was down)."""
-        later = [edge for edge in self._edges if edge.frame >= frame]
-        kept = [edge for edge in self._edges if edge.frame < frame]
-        self._edges = deque([*kept, Edge(frame, False, -1), *later])
+        """The user's turn ended at `frame`, and no edge says so (audio was down)."""
+        self._insert(Edge(frame, False, -1))
+
+    def _insert(self, told: Edge) -> None:
+        later = [edge for edge in self._edges if edge.frame >= told.frame]
+        kept = [edge for edge in self._edges if edge.frame < told.frame]
+        self._edges = deque([*kept, told, *later])
 
     def trim(self, write: int, keep_frames: int) -> Skipped | None:
         """Drop what is too old to be sent to a new leg; tell how much of it was speech to send.
