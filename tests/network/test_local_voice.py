@@ -16,9 +16,11 @@ from voiced.messages.network import (
     AssistantText,
     CloseLeg,
     Heard,
+    HistoryRow,
     LegClosed,
     Playing,
     ReplyHeard,
+    ResponseDone,
     ResponseStarted,
     Say,
     SpeechEnded,
@@ -164,3 +166,21 @@ def test_killed_in_the_middle_of_a_sentence_it_hears_the_sentence_once(rig, voic
     assert heard_well(row.text)
     assert rig.receive(ResponseStarted, deadline_s=30, skip=[UserText]).leg == 2
     assert rig.lane.get(Lane.GAPS) == 0
+
+
+def test_network_killed_within_a_reply_the_next_leg_answers_the_row_left_unanswered(rig):
+    rig.open_leg("local", leg=1)
+    rig.send(
+        Say(agent=AGENT, leg=1, text="This is a long sentence that is never heard to its end.")
+    )
+    rig.receive(ResponseStarted, deadline_s=30)
+    rig.play_out(4_800, deadline_s=30)
+    rig.kill()
+    rig.spawn()
+    rows = [HistoryRow(role="user", text="good evening")]
+    opened = rig.open_leg("local", leg=2, history=rows, respond=True)
+    assert opened.resumed == "replay"
+    assert rig.receive(ResponseStarted, deadline_s=30).leg == 2
+    assert rig.receive(AssistantText, deadline_s=30, where=lambda m: m.text.strip()).leg == 2
+    done = rig.receive(ResponseDone, deadline_s=30)
+    assert (done.leg, done.status) == (2, "completed")
