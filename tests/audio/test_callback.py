@@ -634,5 +634,5 @@ def test_nothing_grows_in_a_hundred_thousand_blocks(make, lanes):
     serve(2000)
     before = sys.getallocatedblocks()
     # Eight lanes for as long take most of a minute: VOICED_CALLBACK_BLOCKS=100000 asks for it.
-    serve(int(os.environ.get("VOICED_CALLBACK_BLOCKS", "100000" if lanes == 1 else "15000")))
+    serve(int(os.environ.get("VOICED_CALLBACK_BLOCKS", "100000" if lanes == 1 else "5000")))
     assert abs(sys.getallocatedblocks() - before) < 50

@@ -10,7 +10,7 @@ import pytest
 from tests.lane import ring_stress
 from voiced.lane.seam import create_segment
 
-FRAMES = int(os.environ.get("VOICED_STRESS_FRAMES", "5000000"))
+FRAMES = int(os.environ.get("VOICED_STRESS_FRAMES", "3000000"))
 
 
 @pytest.mark.timeout(900)

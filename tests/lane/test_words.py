@@ -6,7 +6,7 @@ import os
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiced.lane import words
@@ -107,6 +107,7 @@ def test_foreign_memory_is_refused():
         os.close(fd)
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=2 * EDGES), st.integers(0, 2 * EDGES))
 def test_the_edge_log_tells_the_kept_edges_since_any_number(opens, since):
     fd, segment = LaneSegment.create(8000, near_s=0.01, speaker_s=0.01)
@@ -138,6 +139,7 @@ def test_the_epoch_log_keeps_the_last_and_finds_the_one_of_a_frame(device):
     assert other.epochs("output") == []
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 50), st.integers(0, 1 << 55), st.integers(-(10**9), 10**9))
 def test_frames_and_time_convert_there_and_back(frame, mono_ns, frames):
     start = epoch(1, frame, mono_ns)
