@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mido
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voiced.control.midi_map import (
@@ -15,6 +15,7 @@ from voiced.control.midi_map import (
     matches,
     port_name,
     problems,
+    read_message,
     resolver,
 )
 from voiced.mind.inputs import HolderGone, Origin, Press, SetMute, Write
@@ -334,3 +335,14 @@ def test_nothing_that_a_port_sends_raises_and_every_holder_can_let_go(bindings, 
                     pass
     gone = {(one.agent, one.input.origin) for one in midi.port_lost("a") + midi.port_lost("b")}
     assert holding <= gone
+
+
+@given(st.binary(max_size=8))
+@example(b"\xe0")
+@example(b"\xf0")
+@example(b"")
+def test_whatever_bytes_a_port_gives_are_a_message_or_none(body: bytes) -> None:
+    message = read_message(body)
+    assert message is None or bytes(message.bytes()) == body
+    if message is not None:
+        made(pedal()).feed(PORT, message)

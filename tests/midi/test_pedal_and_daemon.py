@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,6 @@ def jack() -> Iterator[JackServer]:
 def test_the_pedal_opens_the_microphone_and_its_lamp_shows_it(
     jack: JackServer, tmp_path: Path
 ) -> None:
-    import os
-
     with Daemon(tmp_path, ECHO + BINDING, environment=jack.env) as daemon:
         pedal = Pedal({**os.environ, **jack.env})
         daemon.until(lambda: f"listening to {PORT}" in daemon.log, 20.0, "the pedal's port")
@@ -50,14 +49,14 @@ def test_the_pedal_opens_the_microphone_and_its_lamp_shows_it(
         pedal.send(DOWN)
         daemon.wait("/voice_agent/par/Sessionstate", "active", since=since)
         daemon.wait("/voice_agent/sig/mic_open", 1.0, since=since)
-        assert shown(pedal) == DOWN, "the lamp shows the gate"
+        assert shows(pedal, DOWN), "the lamp shows the gate"
         daemon.send("/voiced/audio/play", "voice_agent", str(VISITOR))
         daemon.wait("/voiced/audio/ended", since=since)
 
         since = daemon.mark()
         pedal.send(UP)
         daemon.wait("/voice_agent/sig/mic_open", 0.0, since=since)
-        assert shown(pedal) == UP
+        assert shows(pedal, UP)
         daemon.wait("/voice_agent/cb/onUserText", lambda text, final, row: final == 1, since=since)
 
         since = daemon.mark()
@@ -69,6 +68,6 @@ def test_the_pedal_opens_the_microphone_and_its_lamp_shows_it(
         assert daemon.ask("/voice_agent/par/Sessionstate") == ("armed",)
 
 
-def shown(pedal: Pedal) -> bytes:
-    """Return the next lamp message."""
-    return bytes.fromhex(pedal.line())
+def shows(pedal: Pedal, wanted: bytes) -> bool:
+    """Tell whether the lamp comes to show this; it may first be shown how the gate was before."""
+    return any(bytes.fromhex(pedal.line()) == wanted for _ in range(3))

@@ -9,7 +9,6 @@ No MIDI is a state with a sentence, never an error: `MidiDoor.status`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import subprocess
@@ -17,10 +16,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import mido
-
 from voiced.control.channel import Channel
-from voiced.control.midi_map import Aimed, MidiMap, port_name
+from voiced.control.midi_map import Aimed, MidiMap, port_name, read_message
 from voiced.messages.framing import Hello, Shutdown
 from voiced.messages.midi import FromMidi, ListenTo, MidiReceived, PortNames, SendMidi
 
@@ -167,10 +164,9 @@ class MidiDoor:
                 self._take(message)
                 self._ask()
             case MidiReceived(input=port, message=body):
-                if self._map is not None:
-                    # Not a message: a cable half plugged in sends such.
-                    with contextlib.suppress(ValueError):
-                        self._hand_on(self._map.feed(port, mido.Message.from_bytes(body)))
+                heard = read_message(body)
+                if self._map is not None and heard is not None:
+                    self._hand_on(self._map.feed(port, heard))
 
     def _take(self, names: PortNames) -> None:
         before, self._names = self._names, names

@@ -170,6 +170,14 @@ def _target(agent: str, page: str, row: Row) -> Target:
     )
 
 
+def read_message(body: bytes) -> mido.Message | None:
+    """Return the message in what a port gave; None where it is none: a half-plugged cable."""
+    try:
+        return mido.Message.from_bytes(body)
+    except (ValueError, LookupError):  # a pitch wheel that is too short is an IndexError to mido
+        return None
+
+
 def port_name(raw: str) -> str:
     """Return a port's name without the numbers that ALSA appends and changes at every plug-in."""
     return _ALSA_NUMBERS.sub("", raw)
