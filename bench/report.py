@@ -13,7 +13,6 @@ import numpy as np
 from bench.conversation import ROWS, Figures
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-START, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 def spread(values: Sequence[float]) -> str:
@@ -56,11 +55,14 @@ def processes(rounds: Sequence[dict[str, tuple[float, float]]]) -> str:
     return "\n".join(lines)
 
 
-def write(body: str) -> None:
-    """Put the measured part into the page; what people wrote around it stays."""
-    page = PAGE.read_text() if PAGE.exists() else f"# Benchmarks\n\n{START}\n{END}\n"
-    before, _, rest = page.partition(START)
-    _, _, after = rest.partition(END)
+def write(body: str, part: str = "bench", verb: str = "make bench") -> None:
+    """Put a measured part into the page; what people wrote around it stays."""
+    start, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n"
+    if start not in page:
+        page += f"\n{start}\n{end}\n"
+    before, _, rest = page.partition(start)
+    _, _, after = rest.partition(end)
     when = datetime.datetime.now(datetime.UTC).date().isoformat()
-    head = f"Measured {when} by `make bench` on: {machine()}.\n"
-    PAGE.write_text(f"{before}{START}\n{head}\n{body}\n{END}{after}")
+    head = f"Measured {when} by `{verb}` on: {machine()}.\n"
+    PAGE.write_text(f"{before}{start}\n{head}\n{body}\n{end}{after}")

@@ -68,6 +68,10 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(arguments: argparse.Namespace) -> ExitCode:
+    # Before the first Hello and the first stamp: importing the engines' modules takes seconds on a
+    # busy machine, and a loop that has begun to stamp must not stop.
+    import voiced.inference.service  # noqa: F401
+
     process = _Process()
     if arguments.control_fd >= 0:
         process.listen(arguments.control_fd)
@@ -93,7 +97,6 @@ class _Process:
 
     def serve(self, fd: int) -> None:
         """Be the local voice on this packet socket."""
-        # The engines' modules are imported here: the control channel is up before them.
         from voiced.inference.service import Service
 
         service = Service(socket.socket(fileno=fd), lambda: self._end(ExitCode.CONTROL_GONE))
