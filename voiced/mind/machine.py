@@ -308,7 +308,7 @@ def over(s: AgentState) -> None:
     if session is None:
         return
     s.emit(*s.transcript.end(s.now))
-    if not s.leg_alive and s.reply.running:
+    if s.reply.running:
         s.reply = Reply()
     s.waiting = False
     unsent = s.transcript.take_unsent()
