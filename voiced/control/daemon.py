@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import assert_never
 
 import msgspec
 
@@ -22,9 +21,10 @@ from voiced.control.hands import Events, Hands
 from voiced.control.keys import find_keys, scrubbed
 from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
-from voiced.control.minds import Minds, Outside, edges_of
+from voiced.control.minds import Minds, Outside
 from voiced.control.osc.door import OscDoor
 from voiced.control.reload import CONFIG, reload
+from voiced.control.reports import Reports
 from voiced.control.sdnotify import Notify
 from voiced.control.surface import DaemonSurface
 from voiced.control.visitors import Visitors
@@ -32,20 +32,10 @@ from voiced.errors import ConfigError, ExitCode
 from voiced.lane.seam import Clock
 from voiced.lane.words import Owner
 from voiced.messages.audio import (
-    DeviceAbsent,
-    DeviceLost,
-    DeviceOpened,
-    Devices,
-    FileEnded,
-    FileRefused,
-    FileStarted,
-    FromAudio,
     PlayFile,
 )
-from voiced.messages.framing import Hello
 from voiced.messages.network import (
     Catalogue,
-    FromNetwork,
     NetworkTrouble,
     SetKey,
     ToNetwork,
@@ -54,14 +44,6 @@ from voiced.messages.network import (
 from voiced.mind import effects
 from voiced.mind.agent import Agent, AgentSetup, Attempts
 from voiced.mind.inputs import (
-    AudioAbsent,
-    AudioLost,
-    AudioReady,
-    GateMoved,
-    InferenceLost,
-    InferenceReady,
-    NetworkLost,
-    NetworkReady,
     SetMute,
     Started,
     Stopping,
@@ -113,15 +95,12 @@ class Daemon:
     ) -> None:
         self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
         self._notify, self._reread = notify, reread
-        self._stopping = self._stopped = self._learned = self._midi_left_out = False
+        self._stopped = self._learned = self._midi_left_out = False
         self._happened = asyncio.Event()
         self._clock = Clock(loaded.config.speed)
         self._timer: asyncio.TimerHandle | None = None
         self._stamp_at = loop.time()
         self._ending: asyncio.Future[None] = loop.create_future()
-        self._seen_edges: dict[str, int] = {}
-        self._audio_lost = ""
-        self._visitors = Visitors(self._clock)
         self._attempts = Attempts()
         self._run_file: RunFile | None = None
         self._status = ""
@@ -130,8 +109,11 @@ class Daemon:
         self._hands = Hands(
             loop, loaded.config, loaded.folder, state_dir, keys, environment,
             Events(
-                from_audio=self._from_audio, from_network=self._from_network,
-                exited=self._exited, inference_ready=self._inference_ready, changed=self._arm,
+                from_audio=lambda message: self._reports.from_audio(message),
+                from_network=lambda message: self._reports.from_network(message),
+                exited=lambda *exit: self._reports.exited(*exit),
+                inference_ready=lambda: self._reports.inference_ready(),
+                changed=self._arm,
             ),
         )  # fmt: skip
         self._minds = Minds(
@@ -164,6 +146,10 @@ class Daemon:
         self.surface.ports = self._midi.inputs
         self.surface.play = self._play_file
         self.surface.forget_kept = self._forget_kept
+        self._reports = Reports(
+            self._hands, self._minds, self._door, self._midi, Visitors(self._clock),
+            lambda: self._loaded.config.audio.backend == "virtual", self._learn,
+        )  # fmt: skip
         self._start_problems = [
             *(("config", problem) for problem in loaded.broken),
             *(("config", sentence) for sentence in without_effect(loaded.config)),
@@ -193,7 +179,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         loop.add_signal_handler(signal.SIGCHLD, self._hands.reap)
-        loop.add_reader(self._hands.edge_wake.fd, self._edges)
+        loop.add_reader(self._hands.edge_wake.fd, self._reports.edges)
         self._start()
         try:
             await self._ending
@@ -236,7 +222,7 @@ class Daemon:
         log.info("= stops")
         self._notify.stopping("stops")
         self._door.said("/voiced/shutdown", "voiced was told to stop")
-        self._stopping = True
+        self._reports.stopping = True
         self._minds.put_all(Stopping())
         await self._until(lambda: not self._minds.in_session, SESSIONS_END_S)
         self._hands.stop()
@@ -334,53 +320,7 @@ class Daemon:
             self._status = status
             self._notify.status(status)
 
-    # --- from the hands
-
-    def _from_audio(self, message: FromAudio) -> None:
-        match message:
-            case DeviceOpened():
-                virtual = self._loaded.config.audio.backend == "virtual"
-                self._minds.put_all(
-                    AudioReady(
-                        device=message.output or message.input,
-                        samplerate=message.samplerate,
-                        echo_free=virtual,
-                    )
-                )
-                self._edges()
-                for visitor in self._visitors.resumed(message.samplerate):
-                    self._hands.audio.send(visitor)
-            case DeviceAbsent():
-                self._minds.put_all(AudioAbsent(sentence=message.sentence))
-            case DeviceLost():
-                # Its exit follows, and is told with this sentence: once, not twice.
-                self._audio_lost = message.sentence
-            case FileStarted(agent=agent, path=path, frame=frame):
-                if self._visitors.started(agent, path):
-                    self._door.said("/voiced/audio/started", agent, path, frame)
-            case FileEnded(agent=agent, path=path, frame=frame):
-                self._visitors.ended(agent)
-                self._door.said("/voiced/audio/ended", agent, path, frame)
-            case FileRefused(sentence=sentence):
-                self._door.said("/voiced/error", "/voiced/audio/play", "bad_value", sentence)
-            case Hello() | Devices():
-                pass
-            case _:
-                assert_never(message)
-
-    def _from_network(self, message: FromNetwork) -> None:
-        match message:
-            case Catalogue():
-                self._minds.put_all(NetworkReady(catalogue=message))
-                self._door.changed()
-                self._learn(message)
-            case NetworkTrouble():
-                self._minds.put_all(message)
-            case Hello():
-                pass
-            case _:
-                if message.agent in self._minds.agents:
-                    self._minds.put(message.agent, message)
+    # --- from the hands and the pedals
 
     def _learn(self, catalogue: Catalogue) -> None:
         """Judge, once, what the configuration says of providers, now that there are any."""
@@ -391,34 +331,6 @@ class Daemon:
             self._trouble("config", sentence)
         if self._midi_left_out:
             self._configure_midi()
-
-    def _exited(self, owner: Owner, sentence: str, asked: bool) -> None:
-        """A process is gone; `asked`: by stop or restart."""
-        if not asked:
-            log.warning("! %s", sentence)
-        if self._stopping:
-            return
-        match owner:
-            case Owner.AUDIO:
-                sentence, self._audio_lost = self._audio_lost or sentence, ""
-                if not asked:
-                    self._minds.put_all(AudioLost(sentence=sentence))
-            case Owner.NETWORK:
-                self._minds.put_all(NetworkLost(sentence=sentence, asked=asked))
-            case Owner.INFERENCE if not asked:
-                self._minds.put_all(InferenceLost(sentence=sentence))
-            case _:
-                pass
-
-    def _inference_ready(self) -> None:
-        self._minds.put_all(InferenceReady())
-
-    def _edges(self) -> None:
-        """Take what the callback noted: the real gate."""
-        self._hands.edge_wake.clear()
-        for name, frame, is_open, serial in edges_of(self._hands.lanes, self._seen_edges):
-            self._minds.put(name, GateMoved(frame=frame, open=is_open, serial=serial))
-            self._midi.show_gate(name, is_open)
 
     def _from_midi(self, aimed: Aimed) -> None:
         if isinstance(aimed.input, SetMute):
