@@ -63,8 +63,9 @@ def possible(card: ProviderCard | None, wanted: bool) -> bool:
 def first_frame(turns: Turns, opened_frame: int, near_frame: int, samplerate: int) -> int:
     """Return the near frame from which the next leg hears.
 
-    The oldest turn without final words decides; else where the old leg stopped hearing, a little
-    earlier but behind the last finished turn.
+    The oldest turn without final words decides; else where the old leg stopped hearing. Either a
+    little earlier, since a detector needs what came before the first sound to notice its word, but
+    behind the last finished turn.
 
     Args:
         turns: the conversation.
@@ -73,9 +74,10 @@ def first_frame(turns: Turns, opened_frame: int, near_frame: int, samplerate: in
         samplerate: of near, Hz.
     """
     oldest = turns.oldest_open_frame()
-    if oldest >= 0 or near_frame < 0:
-        return oldest
-    return max(0, opened_frame, turns.last_end_frame(), near_frame - int(PREROLL_S * samplerate))
+    first = oldest if oldest >= 0 else near_frame
+    if first < 0:
+        return -1
+    return max(0, opened_frame, turns.last_end_frame(), first - int(PREROLL_S * samplerate))
 
 
 def row_text(mode: str, reason: str) -> str:
