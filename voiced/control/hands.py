@@ -23,7 +23,7 @@ from voiced.lane.seam import Wake, datagram_pair
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
 from voiced.messages.framing import Attach, Hello, LaneSeat, Message
-from voiced.messages.network import FromNetwork, ScanProviders, SetKey
+from voiced.messages.network import FromNetwork, SetKey
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""
@@ -199,7 +199,7 @@ class Hands:
             self._events.changed,
         )
 
-    def _attach(self, wire_fd: int = -1) -> Attach:
+    def _attach(self, wire_fd: int = -1, providers_folder: str = "") -> Attach:
         return Attach(
             device_fd=self.device_fd,
             lanes=[LaneSeat(agent=name, fd=fd) for name, fd in self._lane_fds.items()],
@@ -208,6 +208,7 @@ class Hands:
             wire_fd=wire_fd,
             speed=self._config.speed,
             state_dir=str(self._state_dir),
+            providers_folder=providers_folder,
         )
 
     def _greet_audio(self) -> Iterable[Message]:
@@ -215,12 +216,10 @@ class Hands:
         yield self._open_device(self._config, self._folder)
 
     def _greet_network(self) -> Iterable[Message]:
-        yield self._attach(self._network_wire.fileno())
+        # The first catalogue is whole: a session that waits for a drop-in dials when it comes.
+        yield self._attach(self._network_wire.fileno(), self._providers_folder())
         for server, key in self._keys.items():
             yield SetKey(server=server, key=key)
-        # What is built in it tells unasked.
-        if folder := self._providers_folder():
-            yield ScanProviders(folder=folder)
 
     def _greet_inference(self) -> Iterable[Message]:
         yield self._attach(self._inference_wire.fileno())

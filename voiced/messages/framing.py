@@ -50,6 +50,8 @@ class Attach(Message, frozen=True, kw_only=True):
     """Network's or inference's end of the datagram pair between them; -1 for everybody else."""
     speed: float = 1.0
     state_dir: str = ""
+    providers_folder: str = ""
+    """Folder of drop-in providers, for network: its first catalogue has them already."""
 
 
 class Shutdown(Message, frozen=True, kw_only=True):

@@ -192,6 +192,7 @@ class Service:
             self._wire = InferenceWire(socket.socket(fileno=attach.wire_fd), self._inference_says)
             self._wire.start()
         self._stamp(device)
+        self._registry.scan(attach.providers_folder)
         self.channel.send(self._registry.catalogue())
 
     def _warm_up(self, name: str) -> None:
