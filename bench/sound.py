@@ -57,7 +57,7 @@ class Pulse:
         )  # fmt: skip
         for _ in range(200):
             ready = subprocess.run(["pactl", "info"], env=self.env, capture_output=True)
-            if ready.returncode == 0:
+            if ready.returncode == 0 and self.fifo.exists():
                 return
             await asyncio.sleep(0.02)
         raise RuntimeError("pulseaudio did not start")
@@ -66,6 +66,7 @@ class Pulse:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self.fifo.unlink(missing_ok=True)
 
     def close(self) -> None:
         self.kill()
@@ -103,8 +104,9 @@ class Microphone:
             await asyncio.sleep(max(0, due - time.monotonic()))
 
     async def close(self) -> None:
-        self._task.cancel()
-        os.close(self._fd)
+        if not self._task.cancelled():
+            self._task.cancel()
+            os.close(self._fd)
 
 
 class Loudspeaker:

@@ -51,9 +51,7 @@ class Watched:
         self._timer = self.loop.call_later(0.05, self._beat)
 
     def _greet(self) -> Iterable[Message]:
-        yield Attach(
-            device_fd=self.fd, lanes=[], near_wake=self.wake.fds, edge_wake=self.wake.fds
-        )
+        yield Attach(device_fd=self.fd, lanes=[], near_wake=self.wake.fds, edge_wake=self.wake.fds)
 
     def _say(self, message: Any) -> None:
         self.said.append(message)

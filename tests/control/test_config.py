@@ -251,7 +251,7 @@ def test_the_sample_is_toml_for_everybody() -> None:
 def test_unknown_providers_and_keys_of_their_pages_are_told_once_they_are_known() -> None:
     config = parse(
         '[[agent]]\nname = "a"\n[agent.echo]\nDelay = 1\nDely = 2\nendpoint = "ws://127.0.0.1:1"\n'
-        '[agent.ecko]\nx = 1\n',
+        "[agent.ecko]\nx = 1\n",
         "t",
     )
     card = ProviderCard(

@@ -20,8 +20,8 @@ port = "a"
 SENTENCES = (
     "agent.voice_agent.on_strat: there is no such key. Did you mean on_start?",
     "agent.voice_agent.par.Volume = 7.0: must be 0 to 1",
-    "agent.voice_agent.par.Provder = \"echo\": there is no such parameter. Did you mean Provider?",
-    "web.port = \"a\": this must be a whole number from 0 to 65535",
+    'agent.voice_agent.par.Provder = "echo": there is no such parameter. Did you mean Provider?',
+    'web.port = "a": this must be a whole number from 0 to 65535',
 )
 
 
@@ -77,7 +77,7 @@ def test_a_reload_does_what_changed_and_nothing_else(tmp_path: Path) -> None:
         assert daemon.ask("/voice_agent/par/Volume") == (0.5,)
 
         daemon.write_config(ECHO + "Volume = 0.5\n[audio.extra]\n")
-        daemon.write_config(ECHO.replace('[agent.par]', "output_channels = [1]\n[agent.par]"))
+        daemon.write_config(ECHO.replace("[agent.par]", "output_channels = [1]\n[agent.par]"))
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for_successor("audio", pids["audio"])
         assert daemon.pid_of("network") == pids["network"]

@@ -146,5 +146,3 @@ def test_two_agents_have_nothing_in_common(tmp_path: Path) -> None:
         for agent in ("left", "right"):
             daemon.wait(f"/{agent}/cb/onError", "network", since=since)
             daemon.ask(f"/{agent}/par/Sessionstate", wanted="active")
-
-

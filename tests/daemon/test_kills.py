@@ -1,4 +1,4 @@
-"""kill -9 of each hand while somebody speaks and while the voice answers: nothing is lost or doubled.
+"""kill -9 of each hand in mid-sentence and in mid-reply: nothing is lost or doubled.
 
 Each child is killed at random moments of a ten-second sentence and of a reply, `KILLS` times each
 (VOICED_KILLS=20 is the whole count). The card is the clock-driven one: what a visitor says while

@@ -80,9 +80,7 @@ def test_nothing_outlives_a_killed_control_and_its_session_becomes_a_trace(tmp_p
         )  # fmt: skip
         # Active is written within a second of the Connect.
         state = daemon.state_dir / "state.json"
-        daemon.until(
-            lambda: state.exists() and '"Active"' in state.read_text(), 30, "kept Active"
-        )
+        daemon.until(lambda: state.exists() and '"Active"' in state.read_text(), 30, "kept Active")
         pids = daemon.run_file()["children"]
         os.kill(pids["audio"], signal.SIGSTOP)
         assert daemon.process is not None

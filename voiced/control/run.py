@@ -68,9 +68,7 @@ def _in_a_loop(serving: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     return status
 
 
-async def _serve(
-    loaded: Loaded, config: str, settings: Sequence[str], state_dir: Path
-) -> ExitCode:
+async def _serve(loaded: Loaded, config: str, settings: Sequence[str], state_dir: Path) -> ExitCode:
     def reread() -> Loaded:
         return load(find(config, os.environ), settings, strict=True)
 

@@ -53,7 +53,7 @@ class ListDevices(Message, frozen=True, kw_only=True):
 
 
 class PlayFile(Message, frozen=True, kw_only=True):
-    """Sent by control: the virtual card's microphone of `agent` plays a wav file next (demo, tests).
+    """Sent by control: the virtual card's microphone of `agent` plays a wav file next.
 
     Its first frame goes into the next block; audio answers FileStarted and FileEnded.
     """

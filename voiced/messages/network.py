@@ -205,7 +205,7 @@ class ProviderCard(Message, frozen=True, kw_only=True):
     voices: list[str] = []
     parameters: list[ProviderParameter] = []
     signals: list[str] = []
-    pricing: dict[str, "Price"] = {}
+    pricing: dict[str, Price] = {}
     """Model -> price."""
     billing_url: str = ""
     pricing_url: str = ""
@@ -430,7 +430,7 @@ class LegTrouble(LegMessage, frozen=True, kw_only=True):
 
 
 class NetworkTrouble(Message, frozen=True, kw_only=True):
-    """Something went wrong that belongs to no leg (a drop-in that does not load, a model absent)."""
+    """Trouble that belongs to no leg (a drop-in that does not load, a model absent)."""
 
     source: str
     code: str
