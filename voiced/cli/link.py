@@ -26,7 +26,9 @@ def linked(args: argparse.Namespace) -> Client:
     Raises:
         ChannelClosed: nobody listens there.
     """
-    return Client(args.host, args.port)
+    client = Client(args.host, args.port)
+    client.send("/voiced/shell")
+    return client
 
 
 def agents(client: Client) -> list[str]:

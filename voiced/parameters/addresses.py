@@ -78,6 +78,8 @@ ADDRESSES: tuple[Address, ...] = (
     _daemon("unsubscribe", "[i port]", "/voiced/unsubscribed i", "Ends a subscription."),
     _daemon("replyport", "i", "/voiced/replyport i",
             "Sends answers to another port of this sender's host from now on."),
+    _daemon("shell", "", "",
+            "Says on a TCP connection that a shell speaks: a Talk it holds outlasts it."),
     _daemon("targets", "", "/voiced/target siss each", "Lists who is sent what."),
     _daemon("dump", "[s pattern]", "each readable address, then /voiced/dump/done i",
             "Tells every value once."),

@@ -86,8 +86,8 @@ class Daemon:
         self._words: dict[str, Callable[[Peer, Sequence[Argument]], None]] = {
             "ping": self._ping, "status": self._status, "sync": self._sync,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
-            "replyport": self._replyport, "targets": self._targets, "dump": self._dump,
-            "help": self._help, "agents": self._agents, "mute": self._mute,
+            "shell": self._shell, "replyport": self._replyport, "targets": self._targets,
+            "dump": self._dump, "help": self._help, "agents": self._agents, "mute": self._mute,
             "audio/input": self._input, "audio/output": self._output,
             "forget": self._forget, "audio/play": self._play,
             "midi/bindings": self._bindings, "midi/ports": self._ports,
@@ -209,6 +209,12 @@ class Daemon:
                 raise Usage("answers to a TCP connection go back on it")
             peer.destination = (peer.ip, port)
         peer.answer("/voiced/replyport", (peer.destination[1],))
+
+    def _shell(self, peer: Peer, args: Sequence[Argument]) -> None:
+        _none(args)
+        if not peer.stream:
+            raise Usage("is said on a TCP connection")
+        peer.be_shell()
 
     def _subscribe(self, peer: Peer, args: Sequence[Argument]) -> None:
         usage = "takes [port] [pattern] [lease in s] [flat or bundle]"

@@ -27,7 +27,7 @@ from voiced.control.osc.inbox import Inbox
 from voiced.control.osc.limits import Recent
 from voiced.control.osc.pacing import Pacer
 from voiced.control.osc.pattern import is_pattern
-from voiced.control.osc.peer import PATTERNS_PER_S, Destination, OscArgs, Peer
+from voiced.control.osc.peer import PATTERNS_PER_S, SHELL, Destination, OscArgs, Peer
 from voiced.control.osc.publish import Publisher
 from voiced.control.osc.refusals import listen_for_refusals, refused_destinations
 from voiced.control.osc.replies import Replies
@@ -82,7 +82,7 @@ class OscDoor:
         self._now = time.monotonic
         self._sockets: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
-        self._streams: dict[str, tuple[Stream, Peer]] = {}
+        self._streams: dict[Destination, tuple[Stream, Peer]] = {}
         self._peers: Recent[Destination, Peer] = Recent(_PEERS, self._make_peer)
         self._hosts: Recent[str, tuple[bool, bool]] = Recent(_PEERS, self._judge)
         self._buffer = bytearray(65_536)
@@ -331,10 +331,11 @@ class OscDoor:
         return Peer(ip, port, self._wire, admin=self._hosts[ip][1])
 
     def _peer_of(self, origin: Origin) -> Peer | None:
+        for _stream, peer in self._streams.values():
+            if peer.origin == origin:
+                return peer
         if origin.kind != "osc":
             return None
-        if origin.id in self._streams:
-            return self._streams[origin.id][1]
         ip, _, port = origin.id.rpartition(":")
         return self._peers.known((ip, int(port))) if port.isdigit() else None
 
@@ -398,12 +399,14 @@ class OscDoor:
             self.dropped += 1
             return None
         peer = Peer(ip, port, stream.send, admin=admin, stream=True)
-        self._streams[peer.origin.id] = (stream, peer)
+        self._streams[stream.remote] = (stream, peer)
         return peer
 
     def _closed(self, peer: Peer) -> None:
-        self._streams.pop(peer.origin.id, None)
+        self._streams.pop(peer.destination, None)
         self._listeners.unsubscribe_stream(peer.destination)
+        if peer.origin.kind == SHELL:
+            return  # `voiced set Talk 1` holds until `voiced set Talk 0`, or Talkmax.
         for agent in self._surface.agents():
             self._surface.put(agent, HolderGone(origin=peer.origin))
 

@@ -16,6 +16,8 @@ OscArgs: TypeAlias = Sequence[int | float | str | bool]
 ERRORS_PER_S = 10
 PATTERNS_PER_S = 50
 """A pattern may be answered with hundreds of messages."""
+SHELL = "shell"
+"""Kind of the origin that all shells of a host are."""
 _TOLD = 256
 
 
@@ -36,6 +38,7 @@ class Peer:
         """TCP: texts come and go whole."""
         self.admin = admin
         self.origin = Origin("osc", f"{'tcp/' if stream else ''}{ip}:{port}")
+        """Who writes; what it holds (Talk) is let go when its connection closes."""
         self.destination: Destination = (ip, port)
         """Where answers go; /voiced/replyport moves it."""
         self.errors = Window(ERRORS_PER_S, 1.0)
@@ -44,6 +47,10 @@ class Peer:
         """Pulses held at 1, and when they were last seen there."""
         self._told: set[str] = set()
         self._wire = wire
+
+    def be_shell(self) -> None:
+        """Become the one holder that all shells of this host are: each lives for a moment only."""
+        self.origin = Origin(SHELL, self.ip)
 
     def send(self, packet: bytes) -> None:
         """Send one packet to where this peer's answers go."""
