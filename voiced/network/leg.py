@@ -21,6 +21,7 @@ from voiced.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from voiced.lane.seam import Clock
 from voiced.messages.network import (
     CloseLeg,
+    Handle,
     Interrupt,
     LegClosed,
     LegEvent,
@@ -97,6 +98,8 @@ class Leg:
         """What was heard, for each Interrupt among the commands."""
         self._conn: Connection | None = None
         self._since_ns = 0
+        self._handle = opened.handle
+        """The resume handle that the mind has."""
         self.pump = Pump(
             source,
             self,
@@ -156,6 +159,7 @@ class Leg:
         reason = await self._connect()
         if reason is None:
             reason = await self._serve()
+            self._tell_handle()
         self.told.over = True
         self._loudspeaker.left(self.number)
         await self._hang_up()
@@ -298,6 +302,7 @@ class Leg:
 
     async def _measure(self) -> None:
         while True:
+            self._tell_handle()
             now_ns = self._clock.mono_ns()
             self.told.tell(
                 Meter(
@@ -312,6 +317,21 @@ class Leg:
                 )
             )
             await asyncio.sleep(self._clock.real_s(METER_S))
+
+    def _tell_handle(self) -> None:
+        """Tell the resume handle where it has changed: it must outlive this process."""
+        ask = getattr(self._provider, "get_persistable_state", None)
+        if ask is None or self._conn is None:
+            return
+        try:
+            handle = ask(self._conn)
+        except Exception as error:
+            # Anybody's code: without a handle the next leg begins afresh, and that is all.
+            logger.error("! %s: get_persistable_state: %s", self._opened.provider, type(error))
+            return
+        if isinstance(handle, str) and handle not in ("", self._handle):
+            self._handle = handle
+            self.told.tell(Handle(agent=self.agent, leg=self.number, handle=handle))
 
     async def _obey(self) -> None:
         """Carry out what control sends, in its order."""
