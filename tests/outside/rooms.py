@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 import soxr
 
-from tests.analysis import read_wav
+from tests.analysis import read_wav, spans
 from tests.daemon.rig import ROOT, Daemon
 from tests.servers import JackServer, PulseServer
 
@@ -81,6 +81,13 @@ def mono_16k(heard: np.ndarray) -> np.ndarray:
     """Return one channel of float samples at 48 kHz as int16 at 16 kHz, for the recogniser."""
     whole = np.clip(np.rint(heard * 32768.0), -32768, 32767).astype(np.int16)
     return at_rate(whole, RATE, 16_000)
+
+
+def sounding(samples: np.ndarray) -> np.ndarray:
+    """Return mono at 16 kHz without the silence before and behind, but for a quarter second."""
+    found = spans(samples, 16_000)
+    assert found, "nothing is to be heard"
+    return samples[max(0, found[0][0] - 4000) : found[-1][1] + 4000]
 
 
 class JackRoom:

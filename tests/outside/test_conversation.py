@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from tests import servers
-from tests.analysis import peak_dbfs, spans
+from tests.analysis import peak_dbfs
 from tests.outside import pd, shell
 from tests.outside.rooms import (
-    RATE,
     JackRoom,
     PulseRoom,
     Room,
     mono_16k,
     recording,
     silence,
+    sounding,
     transcript,
 )
 from tests.outside.shell import Shell, free_port
@@ -36,8 +36,6 @@ pytestmark = pytest.mark.skipif(
 )
 LIMIT = 0.15
 """Word error rate."""
-MARGIN = RATE // 4
-"""Silence left around what the recogniser reads."""
 AGENT = "/voice_agent"
 SPEAKING = 4
 ROOMS = {"jack": JackRoom, "pulse": PulseRoom}
@@ -62,13 +60,10 @@ def judge_reply(room: Room, reply: str, before: int) -> None:
     """Read the loudspeaker's sound back and compare it with the row's words."""
     played = room.heard()[before:]
     assert np.array_equal(played[:, 0], played[:, 1]), "both output channels carry the voice"
-    mono = played[:, 0]
-    sounding = spans(mono, RATE)
-    assert sounding, "nothing was heard at the loudspeaker"
-    start, end = sounding[0][0], sounding[-1][1]
-    print(f"{type(room).__name__}: reply {(end - start) / RATE:.1f} s, {peak_dbfs(mono):.1f} dBFS")
-    voice = mono[max(0, start - MARGIN) : end + MARGIN]
-    judge(room, "the reply as played", reply, transcribe(mono_16k(voice)))
+    voice = sounding(mono_16k(played[:, 0]))
+    seconds = len(voice) / 16_000 - 0.5
+    print(f"{type(room).__name__}: reply {seconds:.1f} s, {peak_dbfs(voice):.1f} dBFS")
+    judge(room, "the reply as played", reply, transcribe(voice))
 
 
 def test_oscsend_and_oscdump_hold_a_conversation(room: Room) -> None:
