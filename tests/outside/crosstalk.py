@@ -69,6 +69,8 @@ def compare(sound: NDArray[np.float64], recorded: NDArray[np.float64]) -> Compar
                 moved = float(np.abs(block - long[place : place + BLOCK]).max())
                 if moved <= limit:
                     rest, shift, shifts = moved, pad + start - place, shifts + 1
+        # Where nothing is recorded nothing leaks, whatever was lost there.
+        rest = min(rest, float(np.abs(block).max()))
         if rest > limit:
             torn += 1
         else:

@@ -37,4 +37,4 @@ def test_a_lost_block_shifts_the_rest_and_tears_one_block() -> None:
     compared = compare(SOUND, np.delete(RECORDED, slice(50_000, 50_256)))
     assert compared.leak_dbfs == float("-inf")
     assert compared.torn <= 1
-    assert compared.shifts == 1
+    assert 1 <= compared.shifts <= 2
