@@ -199,6 +199,25 @@ class Stage(Daemon):
         self.signal("assistant_speaking", 1.0, since)
         return since
 
+    def climb(self, response: str, frames: int) -> int:
+        """Have the service answer with a ramp; return the frame when it surely sounds."""
+        since = self.mark()
+        self.script(
+            ["response_started", response],
+            ["assistant_text", response, response, "one two three four five"],
+            ["ramp", response, response, frames],
+            ["response_done", response],
+        )
+        self.signal("assistant_speaking", 1.0, since)
+        return self.now()
+
+    def refused(self, address: str, code: str, since: int) -> str:
+        """Wait for a refusal; return its sentence."""
+        told = self.wait(
+            "/voiced/error", lambda where, why, _: (where, why) == (address, code), since=since
+        )
+        return str(told.args[2])
+
     def calls(self, name: str) -> list[Call]:
         """Return the service's calls of a name so far."""
         path = self.dropins / "tape.log"

@@ -2,9 +2,10 @@
 
 A drop-in for tests. A text that is a JSON list is a script: each entry is a callback's name and its
 arguments; `tone response item ms [share]` sends a 440 Hz tone in one delta, `ramp response item
-frames` samples that count up. Any other text is answered with its own words and 200 ms of tone.
-Files beside the path in the parameter `tape`: `.pcm` the samples, `.log` a JSON line for each call:
-samples taken before it, nanoseconds of the monotonic clock, name, arguments.
+frames` samples that rise by one every four frames from 1000 on. Any other text is answered with its
+own words and 200 ms of tone. Files beside the path in the parameter `tape`: `.pcm` the samples,
+`.log` a JSON line for each call: samples taken before it, nanoseconds of the monotonic clock, name,
+arguments.
 
 Kinder than a real service: it is as fast as the loop, and takes everything at once.
 """
@@ -127,7 +128,7 @@ def play(conn, name, arguments):
             wave = loud * np.sin(2 * np.pi * 440 * np.arange(48 * ms) / 48000)
             told.audio(response, item, np.rint(wave).astype("<i2").tobytes())
         case "ramp", [response, item, frames]:
-            wave = 1000 + np.arange(frames) % 20000
+            wave = 1000 + np.arange(frames) // 4
             told.audio(response, item, wave.astype("<i2").tobytes())
         case "user_text", [item, text, final]:
             told.user_text(item, text, final=bool(final))
