@@ -48,6 +48,18 @@ name = "voice_agent"
 Provider = "echo"
 """
 
+WITH_LOCAL = (
+    ECHO
+    + """
+[[agent]]
+name = "other"
+on_start = "connect"
+[agent.par]
+Provider = "local"
+"""
+)
+"""The echo, and beside it an agent that has the inference process started."""
+
 
 class Message(NamedTuple):
     """One OSC message as it arrived."""

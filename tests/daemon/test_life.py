@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.rig import Daemon, alive
+from tests.daemon.rig import WITH_LOCAL, Daemon, alive
 
 ALL = ("audio", "network", "inference")
 
@@ -26,7 +27,7 @@ def test_it_stops_within_two_seconds_in_the_middle_of_a_session(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     environment = {"PYTHONASYNCIODEBUG": "1", "GEMINI_API_KEY": "sk-not-for-everybody"}
-    with Daemon(tmp_path, ready=ALL, environment=environment) as daemon:
+    with Daemon(tmp_path, WITH_LOCAL, ready=ALL, environment=environment) as daemon:
         pids = daemon.run_file()["children"]
         assert set(pids) == set(ALL)
         daemon.send("/voice_agent/par/Connect")
@@ -68,7 +69,7 @@ def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_outlives_a_killed_control_and_its_session_becomes_a_trace(tmp_path: Path) -> None:
     """One child is stopped: it cannot see its channel end."""
-    with Daemon(tmp_path, ready=ALL) as daemon:
+    with Daemon(tmp_path, WITH_LOCAL, ready=ALL) as daemon:
         daemon.send("/voice_agent/par/Connect")
         daemon.wait("/voice_agent/par/Sessionstate", "active")
         daemon.send("/voice_agent/par/Sendtext", "is anybody there")
@@ -80,7 +81,10 @@ def test_nothing_outlives_a_killed_control_and_its_session_becomes_a_trace(tmp_p
         )  # fmt: skip
         # Active is written within a second of the Connect.
         state = daemon.state_dir / "state.json"
-        daemon.until(lambda: state.exists() and '"Active"' in state.read_text(), 30, "kept Active")
+        daemon.until(
+            lambda: state.exists() and "voice_agent" in json.loads(state.read_text())["values"], 30,
+            "kept Active",
+        )  # fmt: skip
         pids = daemon.run_file()["children"]
         os.kill(pids["audio"], signal.SIGSTOP)
         assert daemon.process is not None

@@ -45,7 +45,12 @@ def connected(test, portable: bool = False):
         try:
             wire.start()
             await settled()
+            with pytest.raises(BlockingIOError):
+                far.receive()  # nobody wants the local voice yet: inference is not woken
+            wanted = asyncio.create_task(wire.ready())
+            await settled()
             await test(wire, far, troubles)
+            wanted.cancel()
         finally:
             wire.close()
             near.close()

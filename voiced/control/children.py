@@ -54,6 +54,8 @@ class Program(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     environment: Mapping[str, str]
     pass_fds: tuple[int, ...]
     """Descriptors that it inherits under the same numbers."""
+    stale_s: float = STALE_S
+    """Age of its stamp from which it counts as hung."""
 
 
 class Child(Generic[T]):
@@ -137,7 +139,7 @@ class Child(Generic[T]):
             self._device.age_s(self.program.owner), time.monotonic() - self._hello_at
         )  # fmt: skip
         # Between Hello and its first stamp it still loads what it needs.
-        limit = STALE_S if age < since_hello else HELLO_S
+        limit = self.program.stale_s if age < since_hello else HELLO_S
         if min(age, since_hello) > limit:
             self._hung = True
             self._handle(Stale())
@@ -169,7 +171,9 @@ class Child(Generic[T]):
         if self._broken:
             return f"{self.name} broke the protocol of its channel and was killed: {self._broken}"
         if self._hung:
-            return f"{self.name} hung (no sign of life for {STALE_S:g} s) and was killed"
+            return (
+                f"{self.name} hung (no sign of life for {self.program.stale_s:g} s) and was killed"
+            )
         return describe_exit(self.name, status)
 
     def _handle(self, happening: Input) -> None:

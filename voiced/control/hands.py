@@ -18,7 +18,7 @@ import msgspec
 from voiced.control.children import Child, Program
 from voiced.control.config import Blocks, Config
 from voiced.control.keys import FoundKey, scrubbed
-from voiced.control.supervision import State
+from voiced.control.supervision import ENGINE_STALE_S, STALE_S, State
 from voiced.lane.seam import Wake, datagram_pair
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
@@ -187,6 +187,7 @@ class Hands:
             union=union,
             environment=scrubbed(self._environment, keep_keys=owner is Owner.NETWORK),
             pass_fds=tuple(sorted(fds | set(self.edge_wake.fds))),
+            stale_s=ENGINE_STALE_S if owner is Owner.INFERENCE else STALE_S,
         )
         exited = self._events.exited
         return Child(

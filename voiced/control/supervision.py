@@ -27,7 +27,11 @@ import msgspec
 from voiced.errors import ExitCode
 
 STALE_S = 2.0
-"""Age of a stamp from which a running child counts as hung."""
+"""Age of a stamp from which a running hand counts as hung."""
+ENGINE_STALE_S = 10.0
+"""The same for inference: an engine's library holds the interpreter while it loads its model, for
+half a second on a fast machine and for several on a slow or busy one. Nothing sounds or is billed
+by it meanwhile."""
 HELLO_S = 20.0
 """A start without Hello for so long counts as hung."""
 ABORT_GRACE_S = 0.5

@@ -64,9 +64,8 @@ class InferenceWire:
         self._greeting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Say Hello and begin to read."""
+        """Begin to read. Hello waits for the first use: its arrival is what starts inference."""
         self._loop.add_reader(self._end, self._readable)
-        self._greet()
 
     def close(self) -> None:
         """Stop reading; the socket stays open for the successor."""
@@ -76,6 +75,8 @@ class InferenceWire:
 
     async def ready(self) -> int:
         """Wait until an inference process answers; return its process id."""
+        if self._greeting is None:
+            self._greet()
         await self._ready.wait()
         return self._instance
 

@@ -264,6 +264,7 @@ class Connection:
 async def warm_up(to: LocalWire | None) -> None:
     """Have the engines loaded now."""
     if to is not None:
+        await to.ready()
         await to.send(wire.Warm())
 
 
