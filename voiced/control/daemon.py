@@ -202,6 +202,8 @@ class Daemon:
             log.info("= %d sessions had broken off; their traces are being written", left)
         self._hands.start()
         self._configure_midi()
+        for name in self._minds.agents:
+            self._midi.show_gate(name, False)  # a pedal's lamp may have been left lit
         self._midi_running = self._loop.create_task(self._midi.run(), name="midi")
         for agent in self._loaded.config.agent:
             self._minds.put(
