@@ -91,6 +91,9 @@ class FakeSurface:
     def signals(self, agent: str) -> Mapping[str, float]:
         return self.channels
 
+    def passed(self, agent: str) -> tuple[int, int]:
+        return 480, 0
+
     def put(self, agent: str, item: AgentInput) -> None:
         assert agent in self._agents
         assert not self._performing, "put from within perform"

@@ -14,6 +14,7 @@ from voiced.control.config import Config
 from voiced.control.hands import Hands
 from voiced.control.minds import Minds
 from voiced.control.osc.surface import PAR, MidiBinding, Status
+from voiced.control.passed import PassedFrames
 from voiced.lane.words import MILLION, Device, DeviceSegment, Lane, LaneSegment
 from voiced.mind import effects
 from voiced.mind.inputs import AgentInput, SetMute
@@ -50,6 +51,7 @@ class DaemonSurface:
         self._minds, self._hands = minds, hands
         self._configuration, self._roots = configuration, roots
         self._muted, self._keep_mute, self._set_device = muted, keep_mute, set_device
+        self._passed = PassedFrames(hands.lanes)
         self._started = time.monotonic()
         self.say: Callable[[str, int | float | str], None] = lambda address, value: None
         """Tells all targets something that belongs to no agent."""
@@ -103,6 +105,11 @@ class DaemonSurface:
         channels = dict(self._minds.agents[agent].signals(self._minds.instant()))
         channels.update(_measured(self._hands.lanes[agent], self._hands.device))
         return channels
+
+    def passed(self, agent: str) -> tuple[int, int]:
+        """Return the frames of microphone sent and of voice played since this was last asked."""
+        mind = self._minds.agents[agent].signals(self._minds.instant())
+        return self._passed.since_last(agent, mic_open=mind["mic_open"] > 0)
 
     def put(self, agent: str, item: AgentInput) -> None:
         """Give the agent an input and act on what it wants, before returning."""

@@ -33,10 +33,9 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LEARN = "this does nothing yet: write the binding into the configuration file, as [[midi.bind]]"
-_TOOLS = "this does nothing yet: the model cannot call tools yet"
+_TOOLS = "this does nothing yet: the model can call no tool but end_conversation yet"
 _CAPTIONS = "this is not sent yet: captions come with the conversation's record"
 _FILES = "this is not sent yet: conversations are not recorded yet"
-_AFFECT = "this is not sent yet: no provider measures it yet"
 
 
 # fmt: off
@@ -165,11 +164,11 @@ ADDRESSES: tuple[Address, ...] = (
     _callback("onAssistantText", "sis", "text of the whole turn so far, final 0 or 1, row id"),
     _callback("onUserSpeechStarted", "i", "1"),
     _callback("onUserSpeechEnded", "i", "1"),
-    _callback("onToolCall", "sss", "call_id name args_json", later=_TOOLS),
-    _callback("onToolResult", "ssis", "call_id name ok result", later=_TOOLS),
+    _callback("onToolCall", "sss", "call_id name args_json"),
+    _callback("onToolResult", "ssis", "call_id name ok result"),
     _callback("onProviderChange", "ss", "old new"),
     _callback("onError", "sss", "source code sentence"),
-    _callback("onAffect", "ss", "row_id json", later=_AFFECT),
+    _callback("onAffect", "ss", "row_id json"),
     _callback("onAudioIn", "i", "frames, at Signalrate, when Audioevents"),
     _callback("onAudioOut", "i", "frames, at Signalrate, when Audioevents"),
     _signal("connected", "1 while a service is connected"),
@@ -177,7 +176,7 @@ ADDRESSES: tuple[Address, ...] = (
     _signal("worker_active", "1 while the network process runs"),
     _signal("cost_in_seconds", "seconds of audio sent in this session"),
     _signal("cost_out_seconds", "seconds of audio received in this session"),
-    _signal("<provider>_<channel>", "a provider's own channels", later=_AFFECT),
+    _signal("<provider>_<channel>", "a provider's own channels"),
     _signal("level_in", "the microphone's level, before the gate, 0 to 1"),
     _signal("level_out", "the loudspeaker's level, 0 to 1"),
     _signal("mic_open", "1 while the microphone is really sent"),

@@ -14,11 +14,10 @@ PROFILE_SLOTS = 8
 TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
 # What comes later, and says so: one sentence a feature. Empty it when the feature is there.
-_TRACES = "this does nothing yet: traces of past conversations are not written yet"
 _RESUME = "this does nothing yet: every session starts fresh, resuming an older one comes later"
-_BUDGET = "this does nothing yet: spending is not capped yet"
-_TOOLS = "this does nothing yet: the model cannot call tools yet"
+_TOOLS = "this does nothing yet: the model can call no tool but end_conversation yet"
 _APPROVAL = "this does nothing yet: there are no tools that could wait for approval yet"
+_CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
 _SKILLS = "this does nothing yet: skills are not read yet"
 _PROFILES = "this does nothing yet: profiles are not read yet"
 _CALLBACKS = "this does nothing yet: callbacks go out by OSC only, a script cannot take them yet"
@@ -149,7 +148,7 @@ def _voice() -> Iterable[Row]:
     )
     yield _text(
         page, "Micin", "Names the device's input channels, as 3 or 3,4; empty is the config's.",
-        form=Form.CHANNELS, applies=_SESSION,
+        form=Form.CHANNELS, applies=_SESSION, later=_CHANNELS,
     )
     yield _float(page, "Micgain", 1.0, 0.0, 4.0, "Multiplies the microphone.", own=True)
     yield _text(page, "Inputtext", "Holds the text that Sendtext sends.", persists=False)
@@ -189,7 +188,7 @@ def _provider() -> Iterable[Row]:
     yield _toggle(
         page, "Enablesessionresumption", True,
         "Uses the service's own resume handles, where it has them.",
-        applies=_SESSION, later=_SEARCH,
+        applies=_SESSION,
     )
     yield _int(page, "Thinkingbudget", 0, 0, 8192, "Limits the model's reasoning tokens.",
                unit="tokens", applies=_SESSION, later=_SEARCH)
@@ -206,9 +205,9 @@ def _playback() -> Iterable[Row]:
     yield _pulse(page, "Stop", "Interrupts the voice by hand; the session stays.")
     yield _pulse(page, "Replay", "Plays the last complete reply again, free of charge.")
     yield _toggle(page, "Sessiontracing", True, "Writes a trace of every session.",
-                  applies=_SESSION, later=_TRACES)
+                  applies=_SESSION)
     yield _text(page, "Sessiontracedir", "Names the folder of traces; empty is the state folder's.",
-                kind=Kind.FOLDER, admin=True, applies=_SESSION, later=_TRACES)
+                kind=Kind.FOLDER, admin=True, applies=_SESSION)
     yield _toggle(page, "Resumelast", False, "Lets Connect go on with the newest conversation.",
                   applies=_SESSION, later=_RESUME)
     yield _text(
@@ -227,7 +226,7 @@ def _tools() -> Iterable[Row]:
     yield _toggle(page, "Usetools", True, "Lets the model call the tools of this page.",
                   applies=_SESSION, later=_TOOLS)
     yield _toggle(page, "Allowendconversation", True, "Lets the model hang up after its goodbye.",
-                  applies=_SESSION, later=_TOOLS)
+                  applies=_SESSION)
     yield _toggle(page, "Outputtext", False, "Lets the model show text without speaking it.",
                   applies=_SESSION, later=_TOOLS)
     yield _int(page, "Approvaltimeout", 0, 0, 600,
@@ -240,7 +239,7 @@ def _tools() -> Iterable[Row]:
     yield _float(
         page, "Costbudget", 0.0, 0.0, 10.0,
         "Ends the session when the conversation has cost so many dollars; 0 is no limit.",
-        unit="USD", money=True, later=_BUDGET,
+        unit="USD", money=True,
     )
     yield _int(page, "Tool", 0, 0, TOOL_SLOTS, "Sets how many tool slots are in use.",
                applies=_SESSION, later=_TOOLS)
@@ -280,7 +279,7 @@ def _profiles() -> Iterable[Row]:
         doc="Names 1 to 8 profiles, laid over the parameters in order; empty lifts them.",
         applies=_SESSION, later=_PROFILES,
     )
-    yield _text(page, "Displayname", "Names this agent in panels, captions and traces.")
+    yield _text(page, "Displayname", "Holds a name of this agent for whatever shows it.")
     for letter, word, default in (("r", "red", 0.98), ("g", "green", 0.52), ("b", "blue", 0.02)):
         yield _float(page, f"Displaycolor{letter}", default, 0.0, 1.0,
                      f"Sets the {word} part of this agent's colour.")
@@ -297,8 +296,8 @@ def _callbacks() -> Iterable[Row]:
         page, "Callbackdat", "Names the Python file that takes callbacks; set in the config file.",
         kind=Kind.FILE, access=Access.READ, config_only=True, later=_CALLBACKS,
     )
-    yield _toggle(page, "Printcallbacks", False, "Writes every callback to the service's log.",
-                  later=_CALLBACKS)
+    yield _toggle(page, "Printcallbacks", False,
+                  "Writes every callback's name to the service's log, never anybody's words.")
     yield _toggle(page, "Audioevents", False,
                   "Sends onAudioIn and onAudioOut at the signal rate.", own=True)
 

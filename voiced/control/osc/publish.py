@@ -41,6 +41,8 @@ class Publisher:
         self._now = now
         self._last: dict[str, dict[str, float]] = {}
         """What each agent's signals were when they were last sent."""
+        self._counting: set[str] = set()
+        """Agents whose Audioevents are on."""
 
     def tell(self, address: str, args: OscArgs, *, but: Peer | None = None) -> None:
         """Send a message to everybody who wants it."""
@@ -104,6 +106,18 @@ class Publisher:
         self._send_signals(
             agent, {c: v for c, v in signals.items() if everything or last.get(c) != v}
         )
+        if self._surface.value(agent, PAR, "Audioevents"):
+            # Asked once before it counts: the first tick would tell what passed long ago.
+            self._tell_frames(agent, fresh=agent not in self._counting)
+            self._counting.add(agent)
+        else:
+            self._counting.discard(agent)
+
+    def _tell_frames(self, agent: str, *, fresh: bool) -> None:
+        passed = self._surface.passed(agent)
+        for name, frames in zip(("onAudioIn", "onAudioOut"), passed, strict=True):
+            if frames and not fresh:
+                self.tell(f"/{agent}/cb/{name}", (frames,))
 
     def _send_signals(self, agent: str, channels: dict[str, float]) -> None:
         now = self._now()

@@ -68,6 +68,9 @@ class Surface(Protocol):
     def signals(self, agent: str) -> Mapping[str, float]:
         """Return every channel by its name; asked at Signalrate."""
 
+    def passed(self, agent: str) -> tuple[int, int]:
+        """Return the frames of microphone sent and of voice played since this was last asked."""
+
     def put(self, agent: str, item: AgentInput) -> None:
         """Give the agent an input and act on what it wants, before returning.
 
