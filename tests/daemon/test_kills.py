@@ -180,7 +180,7 @@ def test_killed_within_a_reply(talk: Talk, child: str) -> None:
         rate, samples = analysis.read_wav(talk.heard)
         piece = analysis.unit(samples[max(0, played - rate) :, 0])
         words = transcribe(to_16k(piece, rate))
-        meant = " ".join(talk.rows("assistant").values())
+        meant = " ".join(talk.rows("assistant").values())  # of a lost one, what was heard of it
         errors = word_errors(meant, words)
         print(f"{child} killed {moment:.2f} s into a reply: heard {words!r}, rows {meant!r}")
         assert float(np.abs(piece).max()) <= 1.1 * loudest + 0.05, "a burst"

@@ -86,7 +86,7 @@ def test_append_writes_each_piece() -> None:
         '{"turn":"1.1"}', '{"turn":"1.1"}', '{"final":true,"turn":"1.1"}'
     ]  # fmt: skip
     t.heard(cut(7), NOW)
-    assert rows(t) == ["good ", "da", ""]
+    assert rows(t) == ["good ", "", ""]
 
 
 def test_append_waits_with_revised_words() -> None:
@@ -122,8 +122,22 @@ def test_in_every_mode_the_rows_hold_the_words(
     if chars is not None:
         note(t.heard(cut(chars), NOW))
     note(t.response_done(1, "r", "cancelled", NOW))
-    assert "".join(rows(t)[before:]) == "".join(pieces)[:chars]
+    whole, shown = "".join(pieces), "".join(rows(t)[before:])
+    heard = whole[:chars]
+    # What was heard, without the word that the cut went through.
+    assert heard.startswith(shown)
+    assert not any(letter.isspace() for letter in heard[len(shown) :])
+    if len(heard) == len(whole) or not whole[len(heard)].isalnum():
+        assert shown == heard
     assert rows(t) == list(seen.values())
+
+
+def test_a_word_that_was_cut_through_is_not_among_the_words_heard() -> None:
+    for chars, words in ((0, ""), (2, ""), (4, "once"), (5, "once "), (7, "once "), (99, None)):
+        t = transcript()
+        t.assistant_text(reply("once upon a time"), NOW)
+        t.heard(cut(chars), NOW)
+        assert rows(t) == ["once upon a time" if words is None else words]
 
 
 def test_late_words_of_a_cut_item_do_not_grow_it() -> None:

@@ -270,9 +270,12 @@ class Transcript:
     def heard(self, event: Heard, now: Instant) -> list[AgentEffect]:
         """Keep the words of a cut item that were heard."""
         turn = self.turns.named("assistant", event.leg, event.item)
-        if turn is None or not event.cut:
+        if turn is None:
             return []
-        turn.heard_chars, turn.final = max(0, event.chars), True
+        turn.sounded_chars = max(0, event.chars)
+        if not event.cut:
+            return []
+        turn.heard_chars, turn.final = turn.sounded_chars, True
         turn.metadata = {**turn.metadata, "interrupted": True, "heard_ms": event.ms}
         return self._show(turn, now) if self.style.assistant else []
 
@@ -307,6 +310,7 @@ class Transcript:
         for turn in self.turns.of_response(leg, response) if response else []:
             if turn.heard_chars is None:
                 turn.lost = turn.final = True
+                turn.heard_chars = turn.sounded_chars
                 turn.metadata = {**turn.metadata, "cut": "lost"}
                 out += self._show(turn, now) if self.style.assistant else []
         return out

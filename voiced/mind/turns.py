@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from voiced.messages.network import HistoryRow
@@ -13,6 +15,8 @@ OPEN_KEPT = 64
 """User turns that may wait for their words at once."""
 SLACK_FRAMES = 24_000
 """Two services place the start of one turn differently; half a second at 48 kHz."""
+
+_BROKEN_WORD = re.compile(r"[\w'’]+$")
 
 
 class Turn(msgspec.Struct, kw_only=True):
@@ -32,6 +36,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """Of a user's turn: a complete reply followed."""
     heard_chars: int | None = None
     """Of a cut reply: characters that were heard."""
+    sounded_chars: int = 0
+    """Of a reply that sounds: characters heard so far."""
     lost: bool = False
     """Of a reply: its leg was lost before it was complete; it is asked for again."""
     unsent: bool = False
@@ -43,8 +49,11 @@ class Turn(msgspec.Struct, kw_only=True):
 
     @property
     def shown(self) -> str:
-        """The words that count: all, or those that were heard."""
-        return self.text if self.heard_chars is None else self.text[: self.heard_chars]
+        """The words that count: all, or those that were heard to their end."""
+        if self.heard_chars is None or self.heard_chars >= len(self.text):
+            return self.text
+        heard, cut = self.text[: self.heard_chars], self.text[self.heard_chars]
+        return _BROKEN_WORD.sub("", heard) if cut.isalnum() else heard
 
     @property
     def row_id(self) -> str:
