@@ -120,6 +120,14 @@ class JackServer(_Server):
             )  # fmt: skip
         self._await(self._answers, 20.0)
 
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        # What clients leave whose server was killed or ended before them.
+        user = os.getuid()
+        for pattern in (f"jack_sem.{user}_{self.name}_*", f"jack_{self.name}_{user}_*"):
+            for left in Path("/dev/shm").glob(pattern):
+                left.unlink(missing_ok=True)
+
     def _answers(self) -> bool:
         asked = subprocess.run(
             ["jack_wait", "-s", self.name, "-c"],

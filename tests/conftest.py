@@ -1,0 +1,54 @@
+"""What holds for every test: the same start wherever it runs, and nothing left when it is over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import pause
+
+RUN = "VOICED_TEST_RUN"
+"""Every process that a test starts has this in its environment: the test run's process id."""
+GONE_S = 10.0
+
+
+def pytest_configure() -> None:
+    os.environ[RUN] = str(os.getpid())
+    # A run in a shell's background ignores Ctrl-C, and so would every program that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    """Fail the run where a program of a test outlives it, or the shared memory of a sound server.
+
+    Set up before every other fixture, so torn down after the last of them.
+    """
+    yield
+    deadline = time.monotonic() + GONE_S
+    while (left := _programs()) and time.monotonic() < deadline:
+        pause(0.05)  # processes that are not our children tell us nothing
+    assert not left, f"still running after {GONE_S:.0f} s: {left}"
+    servers = f"voiced_{os.getpid()}_"
+    files = [path.name for path in Path("/dev/shm").glob("jack*") if servers in path.name]
+    assert not files, f"left in /dev/shm: {files}"
+
+
+def _programs() -> dict[int, str]:
+    """Return the command lines of this run's programs that still run, by process id."""
+    mark = f"{RUN}={os.getpid()}".encode()
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(folder.name)] = words.decode(errors="replace").strip()
+        except OSError:  # it ended meanwhile, or belongs to somebody else
+            continue
+    found.pop(os.getpid(), None)
+    return found
