@@ -238,6 +238,5 @@ class Values:
         counted = _COUNTED.get(row.name) if at.page == PAR else None
         if counted is not None and not self.take(peer, at.agent, counted, at.address):
             return
+        # One that does nothing yet is refused by the mind, with the row's own sentence.
         self._surface.put(at.agent, Press(name=row.name, origin=peer.origin, text=text))
-        if row.later:
-            self._replies.later(peer, at.address, row.later)
