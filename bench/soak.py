@@ -35,8 +35,8 @@ RATE = 48_000
 SAMPLE_S = 10.0
 SLOPE_MB_H = 1.0
 CLOCK_S = 2.0
-"""Both ends of the hour are read by OSC, at a speed: a message's way and a meter's fifth of a second
-count that many times."""
+"""Both ends of the hour are read by OSC, at a speed: a message's way and a meter's fifth of a
+second count that many times."""
 
 
 class Sample(NamedTuple):
