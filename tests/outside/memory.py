@@ -25,8 +25,9 @@ def lanes(pid: int) -> list[LaneSegment]:
     return found
 
 
-def frames(ring: Ring, start: int) -> np.ndarray:
-    """Return a ring's frames from a position up to now, at most a second less than it holds."""
-    end = ring.write_position
-    assert end - start < ring.capacity - 48_000, "the ring has been overwritten since"
-    return np.frombuffer(ring.load(start, end - start), np.int16)
+def frames(ring: Ring, start: int, end: int | None = None) -> np.ndarray:
+    """Return a ring's frames from a position to another, or up to now."""
+    end = ring.write_position if end is None else end
+    found = np.frombuffer(ring.load(start, end - start), np.int16)
+    assert not ring.lapped(start), "the ring has been overwritten since"
+    return found

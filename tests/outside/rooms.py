@@ -83,11 +83,11 @@ def mono_16k(heard: np.ndarray) -> np.ndarray:
     return at_rate(whole, RATE, 16_000)
 
 
-def sounding(samples: np.ndarray) -> np.ndarray:
-    """Return mono at 16 kHz without the silence before and behind, but for a quarter second."""
-    found = spans(samples, 16_000)
+def utterances(samples: np.ndarray) -> list[np.ndarray]:
+    """Return what a second of silence sets apart, mono at 16 kHz, each with a quarter around it."""
+    found = spans(samples, 16_000, gap_s=1.0)
     assert found, "nothing is to be heard"
-    return samples[max(0, found[0][0] - 4000) : found[-1][1] + 4000]
+    return [samples[max(0, start - 4000) : end + 4000] for start, end in found]
 
 
 class JackRoom:

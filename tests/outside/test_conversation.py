@@ -22,8 +22,8 @@ from tests.outside.rooms import (
     mono_16k,
     recording,
     silence,
-    sounding,
     transcript,
+    utterances,
 )
 from tests.outside.shell import Shell, free_port
 from voiced.cli.demo.words import word_errors
@@ -60,7 +60,7 @@ def judge_reply(room: Room, reply: str, before: int) -> None:
     """Read the loudspeaker's sound back and compare it with the row's words."""
     played = room.heard()[before:]
     assert np.array_equal(played[:, 0], played[:, 1]), "both output channels carry the voice"
-    voice = sounding(mono_16k(played[:, 0]))
+    (voice,) = utterances(mono_16k(played[:, 0]))
     seconds = len(voice) / 16_000 - 0.5
     print(f"{type(room).__name__}: reply {seconds:.1f} s, {peak_dbfs(voice):.1f} dBFS")
     judge(room, "the reply as played", reply, transcribe(voice))

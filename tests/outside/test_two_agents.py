@@ -16,7 +16,7 @@ from tests import servers
 from tests.analysis import peak_dbfs, unit
 from tests.outside import memory, shell
 from tests.outside.crosstalk import LEAK_DBFS, compare, shift_of
-from tests.outside.rooms import RATE, JackRoom, mono_16k, recording, silence, sounding, transcript
+from tests.outside.rooms import RATE, JackRoom, mono_16k, recording, silence, transcript, utterances
 from tests.outside.shell import Said, Shell
 from voiced.cli.demo.words import word_errors
 from voiced.inference.recogniser import transcribe
@@ -104,9 +104,10 @@ def test_two_conversations_at_once_on_four_channels(room: JackRoom) -> None:
         for agent in VISITORS:
             spoken(osc, agent, since)
         heard = room.heard()
-        near = [memory.frames(lane.near, start) for lane in lanes]
-        far = [memory.frames(lane.far, start) for lane in lanes]
-        news = [memory.frames(lane.far, middle) for lane in lanes]
+        end = min(ring.write_position for lane in lanes for ring in (lane.near, lane.far))
+        near = [memory.frames(lane.near, start, end) for lane in lanes]
+        far = [memory.frames(lane.far, start, end) for lane in lanes]
+        news = [samples[middle - start :] for samples in far]
         meant = [memory.frames(lane.speaker, at) for lane, at in zip(lanes, queued, strict=True)]
         xruns = osc.all("/anna/sig/xruns")[-1].args[0]
         texts = {a: (rows(osc, a, "user"), rows(osc, a, "assistant")) for a in VISITORS}
@@ -119,8 +120,8 @@ def test_two_conversations_at_once_on_four_channels(room: JackRoom) -> None:
     for number, (agent, place) in enumerate(zip(VISITORS, order, strict=True)):
         user, voice = texts[agent]
         judge(f"{agent}: the visitor as understood", transcript(VISITORS[agent]), user)
-        played = mono_16k(heard[:, number])
-        judge(f"{agent}: the voice as played", voice, transcribe(sounding(played)))
+        replies = " ".join(transcribe(one) for one in utterances(mono_16k(heard[:, number])))
+        judge(f"{agent}: the voice as played", voice, replies)
         fits(f"{agent}: near", said[agent], near[place], undisturbed=undisturbed)
         fits(f"{agent}: far", meant[place], news[place], undisturbed=undisturbed)
         fits(f"{agent}: output {number + 1}", far[place], heard[:, number], undisturbed=undisturbed)
