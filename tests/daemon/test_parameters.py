@@ -60,6 +60,17 @@ def another(row: Row, folder: Path) -> tuple[object, ...]:
             return ("another",)
 
 
+def refusal_of(stage: Stage, address: str, *args: object) -> tuple[str, str]:
+    """Return code and sentence; a sender of its own, since each is told ten a second."""
+    sender = Client()
+    try:
+        sender.send(stage.port, address, *args)
+        _, code, sentence = sender.wait("/voiced/error", address).args
+        return code, sentence
+    finally:
+        sender.close()
+
+
 def dumped(stage: Stage) -> dict[str, tuple[object, ...]]:
     """Return every readable parameter of the agent."""
     since = stage.mark()
@@ -138,9 +149,7 @@ def test_what_comes_later_says_so_and_nothing_else_does(stage: Stage) -> None:
 def test_a_pulse_that_comes_later_tells_its_sender(stage: Stage) -> None:
     for row in ROWS.values():
         if row.kind is Kind.PULSE and row.later:
-            since = stage.mark()
-            stage.par(row.name)
-            assert stage.refused(f"{A}/par/{row.name}", "later", since) == row.later
+            assert refusal_of(stage, f"{A}/par/{row.name}") == ("later", row.later)
 
 
 # --- children
@@ -158,9 +167,7 @@ def test_norm_of_every_number(stage: Stage) -> None:
         assert stage.ask(f"{A}/par/{name}/norm") == (1.0,)
         stage.par(name, *before)
         assert stage.ask(f"{A}/par/{name}") == before
-    since = stage.mark()
-    stage.par("Costbudget/norm", 0.5)
-    stage.refused(f"{A}/par/Costbudget/norm", "unknown_address", since)
+    assert refusal_of(stage, f"{A}/par/Costbudget/norm", 0.5)[0] == "unknown_address"
 
 
 def test_toggle_of_every_switch_and_default(stage: Stage) -> None:
@@ -259,14 +266,9 @@ def test_bad_values_are_sentences_and_nothing_is_lost(stage: Stage) -> None:
     )
     before = dumped(stage)
     for name, args, code in cases:
-        sender = Client()  # Each source is told ten refusals a second.
-        try:
-            sender.send(stage.port, f"{A}/par/{name}", *args)
-            told = sender.wait("/voiced/error", f"{A}/par/{name}").args
-        finally:
-            sender.close()
-        assert told[1] == code, told
-        assert len(told[2].split()) > 3
+        told, sentence = refusal_of(stage, f"{A}/par/{name}", *args)
+        assert told == code, sentence
+        assert len(sentence.split()) > 3
     assert dumped(stage) == before
 
 
@@ -309,6 +311,7 @@ def test_printcallbacks_names_them_in_the_log(stage: Stage) -> None:
 def test_audioevents_count_frames(stage: Stage) -> None:
     stage.put("Audioevents", 1)
     since = stage.connect()
+    stage.wait(f"{A}/cb/onAudioIn", since=since)
     stage.climb("r1", 24_000)
     stage.quiet()
 

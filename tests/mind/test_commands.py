@@ -546,6 +546,8 @@ def test_initialize_and_shutdown() -> None:
     assert any(isinstance(e, effects.WarmUp) for e in hand.last)
     hand.network(up=True)
     assert hand.sent_of(wire.WarmUp) == [wire.WarmUp(provider="local")]
+    assert hand.agent.enginestatus == "starting"
+    hand.give(inputs.AudioReady(device="virtual", samplerate=48_000, echo_free=True))
     assert hand.agent.enginestatus == "ready"
     hand.press("Connect")
     assert hand.state == "connecting"

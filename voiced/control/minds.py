@@ -20,11 +20,13 @@ from voiced.messages.network import ToNetwork
 from voiced.mind import effects
 from voiced.mind.agent import Agent
 from voiced.mind.effects import AgentEffect
-from voiced.mind.inputs import AgentInput, Instant, NearAt, Tick
+from voiced.mind.inputs import AgentInput, Instant, NearAt, Press, Tick
 from voiced.mind.session import Lifecycle
 
 log = logging.getLogger("voiced")
 
+OF_ALL = ("Initialize", "Shutdown")
+"""Pulses of one agent that concern the hands of all."""
 _PLAYBACK = {"play": Playback.PLAY, "pause": Playback.PAUSE, "silent": Playback.SILENT}
 
 
@@ -69,6 +71,8 @@ class Minds:
         self._lanes, self._clock, self._outside = lanes, clock, outside
         self._waiting: deque[tuple[str, AgentInput]] = deque()
         self._performing = False
+        self._warm_up = False
+        """Fresh hands are wanted, once for all agents that want them now."""
 
     def instant(self) -> Instant:
         """Return now, by both clocks."""
@@ -82,6 +86,11 @@ class Minds:
         From within `Door.perform` the input waits until the running effects are done.
         """
         self._waiting.append((agent, item))
+        if isinstance(item, Press) and item.name in OF_ALL:
+            # There is one pair of hands: who starts or stops it does so for everybody.
+            wanted = item.name == "Shutdown"
+            others = (n for n, each in self.agents.items() if n != agent)
+            self._waiting.extend((n, item) for n in others if self.agents[n].stopped != wanted)
         if self._performing:
             return
         self._performing = True
@@ -94,6 +103,9 @@ class Minds:
                     self._perform(name, effect)
         finally:
             self._performing = False
+        if self._warm_up:
+            self._warm_up = False
+            self._outside.warm_up()
         self._outside.changed()
 
     def put_all(self, item: AgentInput) -> None:
@@ -131,9 +143,10 @@ class Minds:
             case effects.StopSpeaker():
                 lane.put(Lane.STOP_TO, lane.speaker.write_position)
             case effects.WarmUp():
-                outside.warm_up()
+                self._warm_up = True
             case effects.StopHands():
-                outside.stop_hands()
+                if not self.in_session:  # Else the last agent's end brings another.
+                    outside.stop_hands()
             case effects.Keep():
                 outside.keep(name, effect)
             case effects.Journal():

@@ -79,6 +79,11 @@ class Agent:
         return readouts.enginestatus(self._state)
 
     @property
+    def stopped(self) -> bool:
+        """Whether Shutdown has stopped the hands; until Initialize."""
+        return self._state.hands.stopped
+
+    @property
     def session_id(self) -> str:
         """The running session's id, else the last one's; "" before the first."""
         return str(self._state.parameters.value("par", "Sessionid"))
@@ -188,7 +193,8 @@ def _network_lost(s: AgentState, event: inputs.NetworkLost) -> None:
     """Every leg is gone with it; the session is not."""
     told = event.asked or bool(s.hands.network_lost) or s.hands.stopped or s.stopping
     s.hands.network_up, s.replayable = False, False
-    s.hands.network_lost = event.sentence or "it ended"
+    # One that was asked to go and does come back is starting, nothing worse.
+    s.hands.network_lost = "" if event.asked else event.sentence or "it ended"
     if not told:
         s.error("network", "lost", s.hands.network_lost)
     session = s.session

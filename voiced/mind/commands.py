@@ -153,7 +153,10 @@ def _scan_providers(s: AgentState, command: Press) -> None:
 
 
 def _initialize(s: AgentState, command: Press) -> None:
+    if s.hands.stopped:
+        s.hands.network_up = False  # Its end may not have been told yet.
     s.hands.stopped, s.hands.stop_owed, s.hands.warm_owed = False, False, True
+    s.hands.audio, s.hands.audio_sentence = "starting", ""
     s.emit(WarmUp())
 
 
