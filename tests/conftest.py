@@ -21,6 +21,8 @@ def pytest_configure() -> None:
     os.environ[RUN] = str(os.getpid())
     # A run in a shell's background ignores Ctrl-C, and so would every program that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A run that is told to end takes down its servers and daemons first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,12 +37,15 @@ CALL = "voice_agent"
 
 
 def interrupters(folder: Path) -> list[Path]:
-    """Write recordings that begin to speak at different moments after they are played."""
+    """Write recordings that begin to speak at different moments after they are played.
+
+    There are more than needed: some begin in a pause of the voice.
+    """
     rate, speech = analysis.read_wav(VISITORS / "lv_0930.wav")
-    words = speech[: int(1.7 * rate), 0]
+    words = speech[: int(1.1 * rate), 0]
     files = []
-    for number in range(TIMES + 1):
-        silence = np.zeros(int((0.2 + 0.037 * number) * rate), np.int16)
+    for number in range(2 * TIMES):
+        silence = np.zeros(int((0.2 + 0.021 * (number % TIMES)) * rate), np.int16)
         files.append(folder / f"{number}.wav")
         analysis.write_wav(files[-1], rate, np.concatenate([silence, words]))
     return files
@@ -59,39 +62,44 @@ def test_the_voice_is_silent_within_100_ms_of_twenty_interruptions(tmp_path: Pat
         f'[agent.local]\npersona = "{persona}"\n'
     )
     files = interrupters(tmp_path)
-    with Daemon(tmp_path / "d", agent, config=config,
-                ready=("audio", "network", "inference")) as daemon:  # fmt: skip
+    with Daemon(tmp_path / "d", agent, config=config) as daemon:
         daemon.send(f"/{CALL}/par/Connect")
         daemon.wait(f"/{CALL}/cb/onSessionStart")
         daemon.send(f"/{CALL}/say", "Welcome to the reading room")
         daemon.wait(f"/{CALL}/sig/phase", SPEAKING, 90.0)
-        for number, file in enumerate(files):
+        for file in files:
             since = daemon.mark()
             daemon.send("/voiced/audio/play", CALL, str(file))
             daemon.wait("/voiced/audio/ended", since=since)
             daemon.wait(f"/{CALL}/cb/onUserSpeechEnded", since=since)
-            if number < TIMES:
-                # Thinking, then the reply to it: the next one interrupts that.
-                heard = daemon.wait(f"/{CALL}/cb/onUserText", lambda text, final, row: final == 1,
-                                    60.0, since=since)  # fmt: skip
-                place = daemon.client.messages.index(heard)
-                daemon.wait(f"/{CALL}/sig/phase", SPEAKING, 60.0, since=place)
+            # Thinking, then the reply to it: the next one interrupts that.
+            heard = daemon.wait(f"/{CALL}/cb/onUserText", lambda text, final, row: final == 1,
+                                60.0, since=since)  # fmt: skip
+            place = daemon.client.messages.index(heard)
+            daemon.wait(f"/{CALL}/sig/phase", SPEAKING, 60.0, since=place)
+            if file in files[TIMES - 1 :] and len(went_on_ms(daemon, recording)) >= TIMES:
+                break
         daemon.send(f"/{CALL}/par/Disconnect")
         daemon.wait(f"/{CALL}/cb/onSessionEnd")
-        started = daemon.client.all("/voiced/audio/started")
-        stamps = daemon.client.all(f"/{CALL}/cb/onUserSpeechStarted")
         daemon.stop()
+        found = went_on_ms(daemon, recording)
 
+    print(f"silent after {np.median(found):.0f} ms, at most {max(found):.0f}")
+    assert len(found) >= TIMES, f"only {len(found)} interruptions fell into sound"
+    assert max(found) <= ALLOWED_MS, sorted(found)
+
+
+def went_on_ms(daemon: Daemon, recording: Path) -> list[float]:
+    """Return how long the voice went on at each interruption into sound."""
+    started = daemon.client.all("/voiced/audio/started")
     rate, pair = analysis.read_wav(recording)
     zero = min(message.at - message.args[2] / rate for message in started)
     loud = analysis.loud(pair[:, 1])
-    went_on_ms = []
-    for stamp in stamps:
+    found = []
+    for stamp in daemon.client.all(f"/{CALL}/cb/onUserSpeechStarted"):
         frame = round((stamp.at - zero) * rate)
         if not loud[frame - round(BEFORE_S * rate) : frame].any():
-            continue  # into a pause, or before the reply
+            continue  # into a pause, or before the reply, or a stamp that came late
         following = np.flatnonzero(loud[frame : frame + round(0.4 * rate)])
-        went_on_ms.append(1000 * (int(following[-1]) + 1) / rate if len(following) else 0.0)
-    print(f"silent after {np.median(went_on_ms):.0f} ms, at most {max(went_on_ms):.0f}")
-    assert len(went_on_ms) >= TIMES, f"only {len(went_on_ms)} interruptions fell into sound"
-    assert max(went_on_ms) <= ALLOWED_MS, sorted(went_on_ms)
+        found.append(1000 * (int(following[-1]) + 1) / rate if len(following) else 0.0)
+    return found

@@ -39,6 +39,9 @@ def why_not() -> str | None:
         return "a container with systemd as its first process can only be started by root"
     if not shutil.which("systemd-nspawn"):
         return "systemd-nspawn is not installed (apt-get install systemd-container)"
+    mounts = ("unshare", "--mount", "--propagation", "private", "true")
+    if subprocess.run(mounts, capture_output=True, check=False).returncode:
+        return "root may mount nothing here, as in most containers"
     return None
 
 
