@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiced.inference import mel
-from voiced.inference.recogniser import Heard, quiet_cuts, split, words
+from voiced.inference.recogniser import Heard, quiet_cuts, split, stretches, words
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,19 @@ def test_silence_after_the_sound_is_at_the_floor() -> None:
     picture = mel.spectrogram(tone, 300, 80)
     assert picture.max() - picture.min() == pytest.approx(2.0)  # 8 decades, in quarters
     assert (picture[:, 110:] == picture.min()).all()
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 2.0), st.floats(0.0, 3.0)), max_size=5))
+def test_stretches_hold_all_that_sounds_and_no_long_silence(parts: list[tuple[float, float]]):
+    pieces = [np.zeros(mel.RATE, np.int16)]
+    for sound_s, silence_s in parts:
+        pieces.append(np.full(int(sound_s * mel.RATE), 3000, np.int16))
+        pieces.append(np.zeros(int(silence_s * mel.RATE), np.int16))
+    pcm = np.concatenate(pieces)
+    covered = np.zeros(len(pcm), bool)
+    for start, end in stretches(pcm):
+        assert 0 <= start < end <= len(pcm)
+        quiet = np.flatnonzero(np.diff(np.flatnonzero(pcm[start:end])) > 1.1 * mel.RATE)
+        assert not len(quiet), "a second of silence within one reading"
+        covered[start:end] = True
+    assert covered[pcm != 0].all()

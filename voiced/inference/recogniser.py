@@ -52,6 +52,10 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     """Mean log probability of the tokens."""
 
 
+SILENT = 32768 * 10 ** (-55 / 20)
+"""RMS in int16 steps below which a stretch of a recording holds no speech."""
+
+
 class Recogniser:
     """Whisper, loaded once for all conversations; one call at a time.
 
@@ -180,14 +184,36 @@ def shared() -> Recogniser:
 def transcribe(pcm: NDArray[np.int16]) -> str:
     """Return the words in a recording (mono, 16 kHz, any length), as the local voice hears them.
 
-    Longer recordings than Whisper's 30 s are cut at their quietest places.
+    It is read a stretch of speech at a time, as the turns of a conversation are: over seconds of
+    silence within one reading Whisper says sentences twice. Longer stretches than its 30 s are cut
+    at their quietest places.
     """
     engine = shared()
     return " ".join(
         text
-        for start, end in quiet_cuts(pcm)
-        if (text := words(engine.read(pcm[start:end]), strong_ms=1_000))
+        for first, last in stretches(pcm)
+        for start, end in quiet_cuts(pcm[first:last])
+        if (text := words(engine.read(pcm[first + start : first + end]), strong_ms=1_000))
     )
+
+
+def stretches(
+    pcm: NDArray[np.int16], silence_s: float = 1.0, margin_s: float = 0.3
+) -> list[tuple[int, int]]:
+    """Return where `pcm` sounds, the stretches set apart by at least `silence_s` below -55 dBFS."""
+    block = mel.RATE // 20
+    blocks = np.pad(pcm, (0, -len(pcm) % block)).astype(np.float32).reshape(-1, block)
+    sounding = np.flatnonzero(np.sqrt(np.mean(blocks**2, axis=1)) > SILENT)
+    if not len(sounding):
+        return []
+    apart = np.flatnonzero(np.diff(sounding) * block >= silence_s * mel.RATE)
+    starts = [sounding[0], *sounding[apart + 1]]
+    ends = [*sounding[apart], sounding[-1]]
+    margin = int(margin_s * mel.RATE)
+    return [
+        (max(0, int(a) * block - margin), min(len(pcm), (int(b) + 1) * block + margin))
+        for a, b in zip(starts, ends, strict=True)
+    ]
 
 
 def quiet_cuts(
