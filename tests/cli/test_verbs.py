@@ -232,3 +232,57 @@ def test_the_readme_names_real_addresses() -> None:
     known = {one.address.replace("<agent>", "voice_agent") for one in ADDRESSES}
     for address in re.findall(r"(?<![\w./*~])(/voice(?:_agent|d)/(?!par/)[\w/]+)", text):
         assert address.rstrip("/") in known, address
+
+
+def test_a_shell_holds_talk_until_a_shell_lets_go(say, daemon: Daemon) -> None:
+    assert say("set", "Talk", "1").returncode == ExitCode.DONE
+    assert say("get", "Talk").stdout == "1\n", "the command has ended, its hold has not"
+    since = daemon.mark()
+    daemon.send("/voice_agent/par/Talk", 0)
+    daemon.wait("/voice_agent/par/Talk", 1, since=since)
+    assert say("set", "Talk", "0").returncode == ExitCode.DONE
+    assert say("get", "Talk").stdout == "0\n"
+
+
+def test_a_stopped_engine_is_a_failure_to_status(say, daemon: Daemon) -> None:
+    assert say("pulse", "Shutdown").returncode == ExitCode.DONE
+    told = say("status")
+    assert told.returncode == ExitCode.FAILED
+    assert "stopped: pulse Initialize" in told.stdout
+    refused = say("pulse", "Connect")
+    assert refused.returncode == ExitCode.FAILED
+    assert "pulse Initialize" in refused.stderr
+    say("pulse", "Initialize")
+    daemon.ask("/voice_agent/par/Enginestatus", wanted="ready")
+    assert say("status").returncode == ExitCode.DONE
+
+
+def test_a_mute_is_shouted_by_status(say) -> None:
+    assert say("set", "/voiced/mute", "1").returncode == ExitCode.DONE
+    assert "MUTED" in say("status").stdout
+    assert say("set", "/voiced/mute", "0").returncode == ExitCode.DONE
+    assert "MUTED" not in say("status").stdout
+
+
+def test_providers_shows_drop_ins_and_why_one_cannot_be_used(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    broken = tmp_path / "provider_broken.py"
+    broken.write_text("SAMPLE_RATE_IN = 'fast'\n")
+    broken.chmod(0o644)
+    told = voiced("providers", "--json", "--folder", str(tmp_path))
+    assert told.returncode == ExitCode.DONE
+    cards = {card["name"]: card for card in json.loads(told.stdout)}
+    assert cards["echo"]["available"]
+    assert not cards["broken"]["available"]
+    assert "SAMPLE_RATE_IN" in cards["broken"]["reason"]
+    assert "not available: " in voiced("providers", "--folder", str(tmp_path)).stdout
+
+
+def test_devices_lists_or_says_that_there_is_none() -> None:
+    told = voiced("devices", "--json")
+    if told.returncode == ExitCode.DONE:
+        assert all(device["inputs"] + device["outputs"] for device in json.loads(told.stdout))
+    else:
+        assert told.returncode in (ExitCode.UNAVAILABLE, ExitCode.FAILED)
+        assert len((told.stdout + told.stderr).split()) > 5
+    assert "Traceback" not in told.stderr
