@@ -30,6 +30,8 @@ SLACK_S = float(os.environ.get("VOICED_TEST_SLACK_S", "15"))
 """On a machine that runs other tests; the figures themselves are printed."""
 
 VISITOR = ROOT / "voiced" / "cli" / "visitors" / "lj_0001.wav"
+SHORT = VISITOR.with_name("lv_0930.wav")
+"""For a turn whose reply is what counts."""
 SENTENCE = (
     "printing in the only sense with which we are at present concerned differs from most if not "
     "from all the arts and crafts represented in the exhibition"
@@ -57,9 +59,9 @@ class Talk:
         """Everything asked below is about what comes from now on."""
         self.since = self.daemon.mark()
 
-    def speak(self) -> int:
+    def speak(self, visitor: Path = VISITOR) -> int:
         """Let the visitor begin; return the near frame of the first word."""
-        self.daemon.send("/voiced/audio/play", "voice_agent", str(VISITOR))
+        self.daemon.send("/voiced/audio/play", "voice_agent", str(visitor))
         return int(self.daemon.wait("/voiced/audio/started", since=self.since).args[2])
 
     def wait_reply(self, since: int | None = None, deadline_s: float = 60) -> None:
@@ -96,16 +98,18 @@ class Talk:
         return [str(message.args[0]) for message in every]
 
 
-@pytest.fixture
-def talk(tmp_path: Path) -> Iterator[Talk]:
-    heard = tmp_path / "heard.wav"
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
+    """One conversation for every kill: each of them has to leave it whole."""
+    folder = tmp_path_factory.mktemp("kills")
+    heard = folder / "heard.wav"
     config = CONFIG.replace('output = ""', f'output = "{heard}"')
-    with Daemon(tmp_path, AGENT, config=config) as daemon:
+    with Daemon(folder, AGENT, config=config) as daemon:
         talk = Talk(daemon, heard)
         daemon.send("/voice_agent/par/Connect")
         daemon.wait("/voice_agent/par/Sessionstate", "active", deadline_s=60)
         talk.begin()
-        talk.speak()  # models are loaded with the first turn
+        talk.speak(SHORT)  # models are loaded with the first turn
         talk.wait_reply()
         yield talk
 
@@ -166,7 +170,7 @@ def test_killed_within_a_reply(talk: Talk, child: str) -> None:
     for _ in range(KILLS):
         moment = moments.uniform(0.1, 1.5)
         talk.begin()
-        talk.speak()
+        talk.speak(SHORT)
         talk.daemon.wait(
             "/voice_agent/sig/assistant_speaking", lambda on: on == 1, 60, since=talk.since
         )
