@@ -197,6 +197,20 @@ def test_stamps_while_it_waits_to_be_told():
         assert rig.device.age_s(Owner.AUDIO) < 0.5
 
 
+def test_a_program_that_renews_itself_says_that_it_loads(tmp_path):
+    with AudioRig() as rig:
+        stays_away = (
+            "import os; import voiced.audio.service as service;"
+            "service.LOOKS_BEFORE_RENEWAL = 1; service.renew = lambda *_: os._exit(0);"
+            "from voiced.audio.__main__ import main; main()"
+        )
+        rig.program = [sys.executable, "-c", stays_away]
+        rig.spawn(rig.virtual(inputs={"voice_agent": str(tmp_path / "none.wav")}))
+        rig.receive(DeviceAbsent)
+        assert rig.wait() == ExitCode.DONE
+        assert rig.device.age_s(Owner.AUDIO) < -5.0, "control waits for it"
+
+
 def test_a_long_wait_for_the_card_renews_the_program_unnoticed(tmp_path):
     path = tmp_path / "later.wav"
     with AudioRig() as rig:

@@ -41,6 +41,8 @@ from voiced.messages.framing import Attach, Hello, Shutdown
 STAMP_EVERY_S = 0.2
 LOOK_EVERY_S = 1.0
 LOOKS_BEFORE_RENEWAL = 60
+LOADING_S = 10.0
+"""A renewed program may load for so long before it stamps: no reason to call it hung."""
 
 
 class Card(Protocol):
@@ -154,6 +156,7 @@ class Service:
             self._looks += 1
             if self._looks >= LOOKS_BEFORE_RENEWAL:
                 absent = DeviceAbsent(sentence=self._absent)
+                self._device.stamp(Owner.AUDIO, ahead_s=LOADING_S)
                 renew(self._channel.fileno(), Renewal(self._channel.attach, wanted, absent))
             return
         self._card = card

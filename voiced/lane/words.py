@@ -237,9 +237,9 @@ class DeviceSegment:
         words[Device.MAGIC], words[Device.VERSION] = MAGIC, VERSION
         return fd, cls(fd)
 
-    def stamp(self, owner: Owner) -> None:
-        """Say that `owner` is alive."""
-        self.words[stamp_word(owner)] = stamp_ns()
+    def stamp(self, owner: Owner, *, ahead_s: float = 0.0) -> None:
+        """Say that `owner` is alive, and will not say so again for `ahead_s` seconds."""
+        self.words[stamp_word(owner)] = stamp_ns() + int(ahead_s * 1e9)
 
     def age_s(self, owner: Owner) -> float:
         """Return the seconds since `owner` last stamped; infinite if it never did."""
