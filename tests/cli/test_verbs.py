@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.rig import ROOT, Daemon
+from voiced import __version__
 from voiced.cli import LATER, VERBS
+from voiced.cli.link import shown
 from voiced.errors import ExitCode
 
 CLOSED = "1"
@@ -96,8 +98,9 @@ def test_a_refusal_is_the_daemons_own_sentence(say) -> None:
 
 def test_help_comes_with_the_value(say) -> None:
     told = say("get", "--origin", "Volume").stdout
-    assert "0 to 1" in told
-    assert "/voice_agent/par/Volume" in told
+    assert "address  /voice_agent/par/Volume\n" in told
+    assert "range    0 to 1\n" in told
+    assert "applies  at once\n" in told
 
 
 def test_pulses_fire(say, daemon: Daemon) -> None:
@@ -112,6 +115,35 @@ def test_pulses_fire(say, daemon: Daemon) -> None:
     assert "voice_agent: active" in say("status").stdout
     assert say("pulse", "Disconnect").returncode == ExitCode.DONE
     daemon.wait("/voice_agent/cb/onSessionEnd", since=since)
+
+
+def test_only_pulses_are_fired(say) -> None:
+    told = say("pulse", "Volume")
+    assert told.returncode == ExitCode.FAILED
+    assert "Volume is no pulse" in told.stderr
+
+
+def test_what_does_nothing_yet_says_so(say) -> None:
+    told = say("set", "Usetools", "0")
+    assert told.returncode == ExitCode.DONE
+    assert "does nothing yet" in told.stderr
+    assert "does nothing yet" in say("pulse", "Scanskills").stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(-40.0, "-40"), (100.0, "100"), (0.30000001192092896, "0.3"), (0.0, "0"), (2.5, "2.5"),
+     (44100.0, "44100"), (1, "1"), ("7.0", "7.0")],
+)  # fmt: skip
+def test_numbers_are_shown_as_a_person_writes_them(number: float, text: str) -> None:
+    assert shown(number) == text
+
+
+def test_a_running_daemon_has_its_ports_rightly(daemon: Daemon, tmp_path: Path) -> None:
+    config = tmp_path / "voiced.toml"
+    config.write_text(f'[osc]\nport = {daemon.port}\n[audio]\nbackend = "virtual"\n')
+    told = voiced("check", "--config", str(config), env={"HOME": str(tmp_path)})
+    assert f"voiced {__version__} answers at 127.0.0.1:{daemon.port}" in told.stdout
 
 
 def test_watching_shows_what_happens(daemon: Daemon) -> None:

@@ -97,7 +97,7 @@ def _parser(words: Sequence[str]) -> tuple[argparse.ArgumentParser, Verb | None]
         sub = verbs.add_parser(
             name,
             help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
+            description=text[0].upper() + text[1:] + ("" if text[-1] in ".?" else "."),
             epilog=LATER.get(name),
         )
         if name in words[:1] and name not in LATER:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from voiced.control.osc.reference import markdown, range_text
 from voiced.errors import ExitCode
-from voiced.parameters import ADDRESSES, ROWS, Address
+from voiced.parameters import ADDRESSES, ROWS, Address, Row
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +26,15 @@ def run(args: argparse.Namespace) -> int:
         print(markdown(), end="")
     else:
         for row in ROWS.values():
-            print(f"/<agent>/par/{row.name:24}{row.tag or 'pulse':6}{range_text(row):28}{row.doc}")
+            print(_line(f"/<agent>/par/{row.name}", row.tag or "pulse", range_text(row), row))
         for one in ADDRESSES:
-            print(f"{one.address:40}{_takes(one):28}{one.doc}")
+            print(_line(one.address, _takes(one), "", one))
     return ExitCode.DONE
+
+
+def _line(address: str, takes: str, what: str, one: Row | Address) -> str:
+    later = f" This does nothing yet: {one.later}." if one.later else ""
+    return f"{address:36} {takes:6} {what:32} {one.doc}{later}"
 
 
 def _takes(one: Address) -> str:

@@ -21,7 +21,8 @@ import msgspec
 from voiced.cli import devices
 from voiced.control.config import Config, find, parse, read_text, state_dir_of
 from voiced.control.keys import SERVERS, find_keys
-from voiced.errors import ConfigError, DeviceError, ExitCode
+from voiced.control.osc.client import Client
+from voiced.errors import ConfigError, DeviceError, ExitCode, VoicedError
 
 _FREE_BYTES: Final = 1_000_000_000
 _BUILT_AFTER: Final = 1_790_000_000
@@ -207,6 +208,10 @@ def _keys(state_dir: Path) -> Iterator[Finding]:
 
 
 def _ports(config: Config) -> Iterator[Finding]:
+    version = _running(config)
+    if version:
+        yield _good("ports", f"voiced {version} answers at {config.osc.bind}:{config.osc.port}")
+        return
     for kind, word in ((socket.SOCK_DGRAM, "UDP"), (socket.SOCK_STREAM, "TCP")):
         family = socket.AF_INET6 if ":" in config.osc.bind else socket.AF_INET
         with socket.socket(family, kind) as sock:
@@ -219,10 +224,22 @@ def _ports(config: Config) -> Iterator[Finding]:
                     matter="ports",
                     verdict=Verdict.NOTE,
                     sentence=f"{word} {config.osc.bind}:{config.osc.port}: {error.strerror}",
-                    fix="if this is no voiced (`voiced status`), change osc.port",
+                    fix="something else has it: end that, or change osc.port",
                 )
             else:
                 yield _good("ports", f"{word} {config.osc.bind}:{config.osc.port} is free")
+
+
+def _running(config: Config) -> str:
+    """Return the version of the voiced that answers at the configured door; "" where none does."""
+    if config.osc.port == 0:
+        return ""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.osc.bind, config.osc.bind)
+    try:
+        with Client(host, config.osc.port) as client:
+            return str(client.ask("/voiced/status")[0])
+    except VoicedError:
+        return ""
 
 
 def _targets(config: Config) -> Iterator[Finding]:

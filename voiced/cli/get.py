@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from voiced.cli.link import address_of, linked, shown
 from voiced.cli.link import arguments as where
+from voiced.control.osc.codec import Argument
 from voiced.errors import ExitCode
+
+_HELP: Final = ("address", "type", "access", "range", "applies", "what")
+_APPLIES: Final = {
+    "now": "at once",
+    "turn": "from the next turn on",
+    "session": "from the next session on",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +35,13 @@ def run(args: argparse.Namespace) -> int:
         value = " ".join(shown(argument) for argument in link.ask(address))
         if args.origin:
             told = link.ask("/voiced/help", address)
-            value = "\n".join([value, *(str(part) for part in told if part)])
+            value = "\n".join([value, *_labelled(told)])
     print(value)
     return ExitCode.DONE
+
+
+def _labelled(told: Sequence[Argument]) -> Iterator[str]:
+    """Name what /voiced/help tells; empty parts are left out."""
+    for name, part in zip(_HELP, told, strict=False):
+        if part:
+            yield f"{name:9}{_APPLIES.get(str(part), part) if name == 'applies' else part}"

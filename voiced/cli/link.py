@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Final
 
-from voiced.control.osc.client import Client
+from voiced.control.osc.client import Client, Said
 from voiced.control.osc.codec import Argument
 from voiced.control.osc.settings import PORT
 
@@ -44,11 +45,17 @@ def address_of(client: Client, args: argparse.Namespace, name: str) -> str:
     return f"/{agent}/{name}" if "/" in name else f"/{agent}/par/{name}"
 
 
+def note(message: Said) -> None:
+    """Tell on stderr what is kept but does nothing yet."""
+    if message.address == "/voiced/error":
+        print("voiced:", message.args[2], file=sys.stderr)
+
+
 def shown(argument: Argument) -> str:
     """Return an argument as a person writes it: 0.3 for the 32 bit float nearest to it."""
     if isinstance(argument, float):
         for digits in range(1, 10):
-            short = f"{argument:.{digits}g}"
-            if abs(float(short) - argument) <= abs(argument) * 2**-24:
-                return short
+            near = float(f"{argument:.{digits}g}")
+            if abs(near - argument) <= abs(argument) * 2**-24:
+                return f"{near:.0f}" if near.is_integer() else str(near)
     return str(argument)

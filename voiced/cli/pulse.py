@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from voiced.cli.link import address_of, linked
+from voiced.cli.link import address_of, linked, note
 from voiced.cli.link import arguments as where
-from voiced.errors import ExitCode
+from voiced.errors import ExitCode, VoicedError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +20,9 @@ def run(args: argparse.Namespace) -> int:
     """Fire it once."""
     with linked(args) as link:
         address = address_of(link, args, args.name)
-        link.do(address, *([" ".join(args.text)] if args.text else []))
+        told = link.do(address, *([" ".join(args.text)] if args.text else []))
+        if any(message.address == address for message in told):
+            raise VoicedError(f"{args.name} is no pulse: voiced get {args.name}, or voiced set")
+        for message in told:
+            note(message)
     return ExitCode.DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from voiced.cli.link import address_of, linked, shown
+from voiced.cli.link import address_of, linked, note, shown
 from voiced.cli.link import agents as agents_of
 from voiced.cli.link import arguments as where
 from voiced.errors import ExitCode
@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         for message in link.do(address, *_values(address, args.value)):
             if message.address == address:
                 print(" ".join(shown(argument) for argument in message.args))
+            note(message)
     return ExitCode.DONE
 
 

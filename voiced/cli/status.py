@@ -41,7 +41,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=1))
     else:
         hours, minutes = divmod(int(float(uptime)) // 60, 60)
-        print(f"voiced {version}, up {hours} h {minutes:02} min, {targets} targets, {count} agents")
+        print(
+            f"voiced {version}, up {hours} h {minutes:02} min, "
+            f"{_count(count, 'agent')}, tells {_count(targets, 'target')}"
+        )
         if muted:
             print("MUTED: every gate is closed; `voiced set /voiced/mute 0` opens them")
         for name, readouts in agents.items():
@@ -52,6 +55,10 @@ def run(args: argparse.Namespace) -> int:
             )
     fine = all(_word(one["Enginestatus"]) in _FINE for one in agents.values())
     return ExitCode.DONE if fine else ExitCode.FAILED
+
+
+def _count(number: str, what: str) -> str:
+    return f"{number} {what}{'' if number == '1' else 's'}"
 
 
 def _readouts(link: Client, agent: str) -> dict[str, str]:
