@@ -71,7 +71,7 @@ def dial(s: AgentState, session: Session) -> None:
         refuse(
             s,
             "unknown_provider",
-            f"there is no provider {session.provider}; set Provider to one of its options",
+            f"there is no provider {session.provider} here: `voiced providers` lists what there is",
         )
         return
     if not card.available:
