@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".voiced-", dir=out) as state:
         with House(Path(state), out, args.provider, live=args.live) as house:
-            print("starting ...", flush=True)
+            print("starting the daemon and its embedded voice ...", flush=True)
             client = house.start()
             if args.live:
                 return live(client)

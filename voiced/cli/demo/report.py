@@ -78,6 +78,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 def write(visit: Visit, out: Path) -> Outcome:
     """Write transcript and picture into `out`, print the figures, return them all."""
+    print("\nmeasuring the recording and drawing the picture ...", flush=True)
     outcome = measured(visit, out)
     lines = list(_figures(outcome))
     turns = _turns(outcome)

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROW_S: Final = 18.0
-"""Seconds a row shows at most."""
+"""Seconds a row shows; more where one exchange takes longer ..."""
+LONGEST_ROW_S: Final = 26.0
+"""... up to here."""
 _PAPER: Final = "#faf8f3"
 _INK: Final = "#2f3237"
 _FAINT: Final = "#8d8f91"
@@ -99,8 +101,9 @@ def draw(scene: Scene, path: Path) -> None:
         figure.text(0.055, 1 - 0.38 / height, scene.title, fontsize=14, color=_INK, weight="bold")
         figure.text(0.055, 1 - 0.66 / height, scene.figures, fontsize=9.5, color=_INK)
         _legend(figure, 1 - 0.38 / height)
+        wide = max(ROW_S, *(end - start for start, end in rows))
         for (start, end), axis in zip(rows, axes[:, 0], strict=True):
-            _row(axis, scene, start, end)
+            _row(axis, scene, start, end, wide)
         figure.savefig(path, dpi=110, facecolor=_PAPER)
         plt.close(figure)
 
@@ -121,14 +124,17 @@ def _rows(scene: Scene) -> list[tuple[float, float]]:
     while at < end - 0.6:
         limit = at + ROW_S
         breaks = [start for start in starts if at + 4.0 < start <= limit]
+        if not breaks:  # one exchange longer than a row: whole, if that is possible
+            whole = next((start for start in starts if start > limit), end)
+            limit = whole if whole <= at + LONGEST_ROW_S else limit
         stop = limit if not breaks or end <= limit else breaks[-1]
         rows.append((at, min(stop, end)))
         at = stop
     return rows
 
 
-def _row(axis: Any, scene: Scene, start: float, end: float) -> None:
-    axis.set_xlim(start, start + ROW_S)
+def _row(axis: Any, scene: Scene, start: float, end: float, wide: float) -> None:
+    axis.set_xlim(start, start + wide)
     axis.set_ylim(-2.8, 2.4)
     axis.set_facecolor(_PAPER)
     for side in ("top", "left", "right", "bottom"):
@@ -146,7 +152,8 @@ def _row(axis: Any, scene: Scene, start: float, end: float) -> None:
         axis.plot([low, high], [0.2, 0.2], color=_VISITOR, linewidth=2.2, zorder=3,
                   solid_capstyle="butt")  # fmt: skip
     for who, base in (("visitor", 1.62), ("voice", -1.62)):
-        _words(axis, [turn for turn in scene.turns if turn.who == who], start, end, base)
+        spoken = [turn for turn in scene.turns if turn.who == who]
+        _words(axis, spoken, (start, end, start + wide), base)
     _marks(axis, scene, start, end)
 
 
@@ -170,9 +177,13 @@ def _wave(
     axis.plot([span[0], span[1]], [base, base], color=color, linewidth=0.5, alpha=0.35)
 
 
-def _words(axis: Any, turns: Sequence[Turn], start: float, end: float, base: float) -> None:
+def _words(
+    axis: Any, turns: Sequence[Turn], edges: tuple[float, float, float], base: float
+) -> None:
     """Write each turn's words beside its sound, as wide as there is room before the next turn."""
+    start, end, paper = edges  # of the row, and of the paper it is drawn on
     away = 1 if base > 0 else -1
+    chars_a_second = _CHARS_A_SECOND * ROW_S / (paper - start)
     for number, turn in enumerate(turns):
         if not start <= max(turn.start_s, start) < min(turn.end_s, end):
             continue
@@ -181,10 +192,10 @@ def _words(axis: Any, turns: Sequence[Turn], start: float, end: float, base: flo
         axis.plot([low, high], [base, base], color=color, linewidth=2.6, solid_capstyle="butt")
         if turn.start_s < start:
             continue  # its words stand where it began
-        follower = turns[number + 1].start_s if number + 1 < len(turns) else start + ROW_S
-        room = min(follower, start + ROW_S) - low - 0.1
+        follower = turns[number + 1].start_s if number + 1 < len(turns) else paper
+        room = min(follower, paper) - low - 0.1
         words = f"{turn.words} …" if turn.cut else turn.words
-        lines = textwrap.wrap(words, max(8, int(room * _CHARS_A_SECOND)))
+        lines = textwrap.wrap(words, max(8, int(room * chars_a_second)))
         if len(lines) > _LINES:
             lines = [*lines[: _LINES - 1], f"{lines[_LINES - 1][:-2].rstrip()} …"]
         axis.text(
