@@ -339,6 +339,7 @@ def test_nothing_that_a_port_sends_raises_and_every_holder_can_let_go(bindings, 
 
 @given(st.binary(max_size=8))
 @example(b"\xe0")
+@example(b"\xe0\0\0\0")
 @example(b"\xf0")
 @example(b"")
 def test_whatever_bytes_a_port_gives_are_a_message_or_none(body: bytes) -> None:

@@ -173,9 +173,11 @@ def _target(agent: str, page: str, row: Row) -> Target:
 def read_message(body: bytes) -> mido.Message | None:
     """Return the message in what a port gave; None where it is none: a half-plugged cable."""
     try:
-        return mido.Message.from_bytes(body)
+        message = mido.Message.from_bytes(body)
     except (ValueError, LookupError):  # a pitch wheel that is too short is an IndexError to mido
         return None
+    # One that is too long is a pitch wheel to mido.
+    return message if bytes(message.bytes()) == body else None
 
 
 def port_name(raw: str) -> str:
