@@ -308,6 +308,10 @@ def test_providers_shows_drop_ins_and_why_one_cannot_be_used(tmp_path: Path) -> 
     assert not cards["broken"]["available"]
     assert "SAMPLE_RATE_IN" in cards["broken"]["reason"]
     assert "not available: " in voiced("providers", "--folder", str(tmp_path)).stdout
+    config = tmp_path / "voiced.toml"
+    config.write_text('[defaults]\npar = { Providersfolder = "." }\n')
+    config.chmod(0o644)
+    assert "broken" in voiced("providers", "--config", str(config)).stdout
 
 
 def test_devices_lists_or_says_that_there_is_none() -> None:

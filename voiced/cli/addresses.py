@@ -34,12 +34,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _line(address: str, takes: str, what: str, one: Row | Address) -> str:
     later = f" This does nothing yet: {one.later}." if one.later else ""
-    return f"{address:36} {takes:6} {what:32} {one.doc}{later}"
+    return f"{address:36} {takes:7}{what:32} {one.doc}{later}"
 
 
 def _takes(one: Address) -> str:
     if one.takes is None:
-        return "(out only)"
+        return "out"
     return (one.takes or "-") + (" (A)" if one.admin else "")
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from pathlib import Path
 
+from voiced.control.config import Config, find, parse, read_text
 from voiced.errors import ExitCode
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--folder", default="", metavar="DIR", help="drop-ins to look at as well")
+    parser.add_argument(
+        "--folder",
+        default="",
+        metavar="DIR",
+        help="drop-ins to look at, instead of the configuration's",
+    )
+    parser.add_argument("--config", metavar="FILE", default="", help="as for `voiced run`")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -19,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from voiced.providers.registry import Registry
 
     registry = Registry()
-    registry.scan(args.folder)
+    registry.scan(args.folder or _folder(args.config))
     cards = registry.catalogue().providers
     if args.json:
         report = [
@@ -33,3 +42,9 @@ def run(args: argparse.Namespace) -> int:
             state = "ready" if card.available else f"not available: {card.reason}"
             print(f"{card.name:18}{card.title:28}{state}")
     return ExitCode.DONE if any(card.available for card in cards) else ExitCode.FAILED
+
+
+def _folder(named: str) -> str:
+    path = find(named, os.environ)
+    config = Config() if path is None else parse(read_text(path), str(path))
+    return config.providers_folder(Path.cwd() if path is None else path.parent)

@@ -218,21 +218,13 @@ class Hands:
 
     def _greet_network(self) -> Iterable[Message]:
         # The first catalogue is whole: a session that waits for a drop-in dials when it comes.
-        yield self._attach(self._network_wire.fileno(), self._providers_folder())
+        yield self._attach(self._network_wire.fileno(), self._config.providers_folder(self._folder))
         for server, key in self._keys.items():
             yield SetKey(server=server, key=key)
 
     def _greet_inference(self) -> Iterable[Message]:
         yield self._attach(self._inference_wire.fileno())
         self._events.inference_ready()
-
-    def _providers_folder(self) -> str:
-        """Return the folder of drop-in providers: config only, the same for all agents."""
-        for agent in self._config.agent:
-            named = self._config.first_values(agent).get("Providersfolder", "")
-            if named:
-                return str(self._folder / Path(str(named)).expanduser())
-        return ""
 
     def _from_inference(self, message: Hello) -> None:
         """Inference says nothing after Hello; its words go over the wire to network."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -178,6 +179,14 @@ class Config(Table, frozen=True, kw_only=True):
     def first_values(self, agent: AgentConfig) -> Values:
         """Return an agent's first values: its own over everybody's."""
         return {**self.defaults.par, **agent.par}
+
+    def providers_folder(self, folder: Path) -> str:
+        """Return the folder of drop-in providers, from `folder` on: one for all agents, or ""."""
+        for agent in self.agent:
+            named = self.first_values(agent).get("Providersfolder", "")
+            if named:
+                return str(folder / Path(str(named)).expanduser())
+        return ""
 
     @property
     def speed(self) -> float:
