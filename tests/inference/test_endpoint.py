@@ -5,6 +5,7 @@ Unlike a real one it looks at nothing but the path and keeps the bodies for the 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.inference.local_voice import LocalVoice
+from voiced.inference import endpoint
 from voiced.messages import inference as messages
 
 
@@ -123,11 +125,31 @@ def test_nobody_at_the_address_is_told_and_the_persona_answers(voice: LocalVoice
     assert not trouble.fatal
 
 
-@pytest.mark.parametrize("url", ["no address", "http://", "ftp://127.0.0.1/"])
+@pytest.mark.parametrize("url", [
+    "no address", "http://", "ftp://127.0.0.1/", "http://127.0.0.1:99999/v1", "http://[::1",
+])  # fmt: skip
 def test_an_address_that_is_none_is_told(voice: LocalVoice, url: str) -> None:
     ask(voice, url, "hello")
     assert "elcome" in said(voice)
     assert [event.code for event in voice.of(messages.Trouble)] == ["reply_engine"]
+
+
+def test_the_client_is_imported_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def absent(name: str) -> None:
+        threads.append(threading.current_thread())
+        raise ImportError(name)
+
+    monkeypatch.setattr(endpoint, "import_module", absent)
+
+    async def scene() -> None:
+        words = endpoint.answer(messages.Settings(endpointurl="http://127.0.0.1:9/"), [], [], ...)
+        with pytest.raises(endpoint.EndpointFailed, match="pip install openai"):
+            await anext(words)
+
+    asyncio.run(scene())
+    assert threads[0] is not threading.main_thread()
 
 
 def test_the_model_calls_a_tool(voice: LocalVoice, service: ChatService) -> None:

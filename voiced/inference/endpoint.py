@@ -6,8 +6,11 @@ and "Streaming" in OpenAI's API reference), through the `openai` package, import
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -54,6 +57,9 @@ async def answer(
         EndpointFailed: the service cannot be reached, refuses, or breaks off.
     """
     try:
+        # Its first import takes seconds, more than ten on a busy machine: beside the loop, or every
+        # conversation would stand still and the process count as hung.
+        await asyncio.to_thread(import_module, "openai")
         import httpx2
         import openai
     except ImportError as error:
@@ -62,6 +68,7 @@ async def answer(
         ) from error
     messages = turns(settings.systemprompt or INSTRUCTIONS, rows[-_ROWS:])
     try:
+        _ = urlsplit(settings.endpointurl).port  # ValueError for one that no socket would take
         client = openai.AsyncOpenAI(
             base_url=settings.endpointurl,
             api_key="none",  # the endpoints this is for take any

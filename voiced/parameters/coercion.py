@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -211,13 +212,24 @@ def _formed(row: Row, text: str) -> str | Refusal:
                 f"{row.name} takes channel numbers from 1 on, as 3 or 3,4; empty for the config's",
             )
         case Form.URL:
-            if _URL.fullmatch(word):
+            if _is_url(word):
                 return word
             return Refusal("bad_value", f"{row.name} takes an address as http://127.0.0.1:8080/v1")
         case Form.PROVIDER_NAME:
             if _NAME.fullmatch(word):
                 return word
             return Refusal("bad_value", f"{row.name} takes letters, digits and underscores")
+
+
+def _is_url(word: str) -> bool:
+    """Tell an address with a host and, if it names one, a port there can be."""
+    if not _URL.fullmatch(word):
+        return False
+    try:
+        parts = urlsplit(word)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _coerce_text(row: Row, argument: Argument) -> Coerced | Refusal:
