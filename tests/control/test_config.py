@@ -195,6 +195,27 @@ def test_a_fifo_and_a_folder_are_no_configuration(tmp_path: Path) -> None:
             load(path, strict=True)
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "voiced.toml"
+    file.write_bytes(b"\xef\xbb\xbf[audio]\nsamplerate = 44100\n")
+    assert load(file).config.audio.samplerate == 44100
+
+
+@pytest.mark.parametrize("left", [b"", b"\n \n"])
+def test_an_empty_file_is_a_lost_one_not_the_built_in_configuration(
+    tmp_path: Path, left: bytes
+) -> None:
+    state, file = tmp_path / "state", tmp_path / "voiced.toml"
+    state.mkdir()
+    (state / "last_good.toml").write_text("[audio]\nsamplerate = 44100\n")
+    file.write_bytes(left)
+    loaded = load(file, [f"storage.state_dir={state}"])
+    assert loaded.config.audio.samplerate == 44100
+    assert "is empty" in loaded.broken[0]
+    with pytest.raises(ConfigError, match="is empty"):
+        load(file, strict=True)
+
+
 def test_settings_reach_every_depth() -> None:
     config = parse(
         '[[agent]]\nname = "a"\n', "t",

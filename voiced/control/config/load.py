@@ -94,7 +94,7 @@ def read_text(path: Path) -> str:
     """Return a configuration file's text.
 
     Raises:
-        ConfigError: it is no plain file, too long, not readable or not UTF-8.
+        ConfigError: it is no plain file, empty, too long, not readable or not UTF-8.
     """
     try:
         # O_NONBLOCK: a FIFO in this place must not hold up the start.
@@ -107,8 +107,11 @@ def read_text(path: Path) -> str:
         raise ConfigError([f"{path} cannot be read: {error.strerror or error}"]) from error
     if len(raw) > MAX_BYTES:
         raise ConfigError([f"{path} is longer than {MAX_BYTES} bytes: it is no configuration"])
+    if not raw.strip():
+        # What a power cut leaves of a file that was being written, and an editor for a moment.
+        raise ConfigError([f"{path} is empty: restore it, or remove it to run what is built in"])
     try:
-        return raw.decode()
+        return raw.decode("utf-8-sig")  # some editors begin a text with a byte order mark
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigError([f"{path} is not UTF-8 (line {line}); save it as UTF-8"]) from error
