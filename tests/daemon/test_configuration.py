@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.daemon.rig import ECHO, Daemon
 
 BROKEN = """
@@ -51,6 +53,25 @@ def test_a_broken_file_is_refused_with_every_reason_or_the_last_good_one_runs(
 
         daemon._arguments.append("--strict")
         assert daemon.spawn().wait(60) == 78
+    finally:
+        daemon.__exit__()
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "fix"),
+    [
+        (['storage.state_dir="a\\u0000b"'], 1, "set storage.state_dir"),
+        (["osc.bind=192.0.2.1", 'osc.allow=["192.0.2.0/24"]'], 1, "set osc.bind to an address"),
+    ],
+)
+def test_what_it_cannot_start_with_is_told_with_its_fix(
+    tmp_path: Path, settings: list[str], status: int, fix: str
+) -> None:
+    daemon = Daemon(tmp_path, settings=settings)
+    try:
+        assert daemon.spawn().wait(60) == status
+        assert fix in daemon.log
+        assert "Traceback" not in daemon.log
     finally:
         daemon.__exit__()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -60,6 +61,11 @@ SESSIONS_END_S = 0.6
 HANDS_END_S = 1.0
 """What the children get after that, before they are killed."""
 RUN_FILE = "run.json"
+_NO_DOOR = {
+    errno.EADDRNOTAVAIL: "set osc.bind to an address that this machine has",
+    errno.EACCES: "set an osc.port from 1024 on",
+}
+"""What mends a door that does not open; anything else is a port in use."""
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,8 +173,9 @@ class Daemon:
         except OSError as error:
             osc = self._loaded.config.osc
             log.error(
-                "! osc %s:%d cannot be opened: %s; set another osc.port, or stop what uses it",
+                "! osc %s:%d cannot be opened: %s; %s",
                 osc.bind, osc.port, error.strerror or error,
+                _NO_DOOR.get(error.errno or 0, "set another osc.port, or stop what uses it"),
             )  # fmt: skip
             self._close()
             return ExitCode.FAILED

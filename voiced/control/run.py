@@ -91,9 +91,10 @@ def _only_instance(state_dir: Path) -> Iterator[None]:
     try:
         make_private_folder(state_dir)
         fd = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = getattr(error, "strerror", None) or error
         raise _Unusable(
-            f"the state folder {state_dir} cannot be used: {error.strerror or error}; make it "
+            f"the state folder {state_dir} cannot be used: {why}; make it "
             "writable, or set storage.state_dir",
             ExitCode.FAILED,
         ) from error
