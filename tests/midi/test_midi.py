@@ -80,6 +80,15 @@ def jack() -> Iterator[JackServer]:
         yield server
 
 
+def test_its_end_leaves_no_task_behind(jack: JackServer) -> None:
+    async def scene() -> None:
+        async with running(jack.env) as rig:
+            await rig.line("no MIDI port")
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(scene())
+
+
 def write(value: bool, aimed: Aimed) -> None:
     assert aimed.agent == "voice_agent"
     assert isinstance(aimed.input, Write)

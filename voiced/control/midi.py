@@ -129,10 +129,12 @@ class MidiDoor:
             while not self._ended.is_set():
                 self._heard.clear()
                 heard = asyncio.create_task(self._heard.wait())
-                done, _ = await asyncio.wait(
-                    {ended, heard}, timeout=SILENT_S, return_when=asyncio.FIRST_COMPLETED
-                )
-                heard.cancel()
+                try:
+                    done, _ = await asyncio.wait(
+                        {ended, heard}, timeout=SILENT_S, return_when=asyncio.FIRST_COMPLETED
+                    )
+                finally:
+                    heard.cancel()
                 if not done:
                     self._say("no MIDI: the system's MIDI service does not answer")
                     return
