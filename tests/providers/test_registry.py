@@ -83,6 +83,7 @@ BROKEN = {
     "page": (GOOD.replace("    return [\n        Pro", "    return [1,\n        Pro"), "rows"),
     "price": (GOOD.replace('return Price(text="free (echo)")', 'return 0.5'), "pricing('echo')"),
     "asks": (GOOD.replace("return Availability(True)", "raise OSError('no card')"), "no card"),
+    "leaves": (GOOD.replace("return Availability(True)", "raise SystemExit(3)"), "SystemExit: 3"),
     "huge": ("#" * (1 << 20) + "\n" + GOOD, "longer than"),
 }  # fmt: skip
 

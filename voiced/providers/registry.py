@@ -160,7 +160,7 @@ def _asked(
 ) -> T | None:
     try:
         answer = call()
-    except Exception as error:  # anybody's code
+    except (Exception, SystemExit) as error:  # anybody's code
         problems.append(f"{sentence}; it raised {type(error).__name__}: {error}")
         return None
     if not isinstance(answer, kind):
