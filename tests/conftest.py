@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import pause
 
 RUN = "VOICED_TEST_RUN"
 """Every process that a test starts has this in its environment: the test run's process id."""
 GONE_S = 10.0
+
+
+# Examples are not timed: the machine that runs them may be busy with something else.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

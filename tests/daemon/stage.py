@@ -21,6 +21,8 @@ RATE = 48_000
 BLOCK = 240
 """Frames of the virtual card's blocks."""
 WRAP = 30_000
+RAMP_WORDS = "to be or not to be that is the question whether it is nobler"
+"""What a ramp says: its first word is short, so that it was soon heard."""
 _HEADER = 44
 """Bytes before a wav file's samples."""
 A = "/voice_agent"
@@ -204,7 +206,7 @@ class Stage(Daemon):
         since = self.mark()
         self.script(
             ["response_started", response],
-            ["assistant_text", response, response, "one two three four five"],
+            ["assistant_text", response, response, RAMP_WORDS],
             ["ramp", response, response, frames],
             ["response_done", response],
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.daemon.stage import BLOCK, RATE, A, Stage
+from tests.daemon.stage import BLOCK, RAMP_WORDS, RATE, A, Stage
 
 FADE = round(0.005 * RATE)
 SLOPE = 2 * np.pi * 440 / RATE * 32768
@@ -99,9 +99,8 @@ def test_stop_interrupts_and_keeps_the_words_heard(stage: Stage) -> None:
     row = stage.wait(f"{A}/conv/row", lambda *row: '"interrupted":true' in row[6], since=since).args
     assert row[1] == "assistant"
     assert f'"heard_ms":{heard[0][1]}' in row[6]
-    words = "one two three four five"
-    assert words.startswith(row[2])
-    assert 0 < len(row[2]) < len(words)
+    assert RAMP_WORDS.startswith(row[2])
+    assert 0 < len(row[2]) < len(RAMP_WORDS)
 
     stage.climb("r2", 9600)
     stage.quiet()
@@ -207,7 +206,7 @@ def test_playbackactive_off_is_silent_at_real_pace_and_counts_as_heard(stage: St
     assert last - first >= 28_800
     assert not far(stage, first, last).any()
     row = stage.wait(f"{A}/conv/row", lambda *row: row[1] == "assistant", since=since).args
-    assert row[2] == "one two three four five"
+    assert row[2] == RAMP_WORDS
     assert "interrupted" not in row[6]
 
 

@@ -203,6 +203,7 @@ def test_phases_of_an_exchange(stage: Stage) -> None:
     stage.script(["speech_started"])
     stage.signal("phase", 2.0, since)
     assert stage.ask(f"{A}/sig/user_speaking") == (1.0,)
+    stage.pass_by(RATE // 5)  # a turn ends where something was sent
     mark = stage.mark()
     stage.script(["speech_ended"], ["user_text", "u1", "well", 1],
                  ["response_started", "r1"], ["assistant_text", "r1", "r1", "well well"],
@@ -214,7 +215,7 @@ def test_phases_of_an_exchange(stage: Stage) -> None:
     assert stage.ask(f"{A}/sig/assistant_speaking") == (1.0,)
     assert 0 < stage.ask(f"{A}/sig/buffer", wanted=lambda seconds: seconds > 0)[0] <= 0.45
     stage.reads("phase", 1.0)
-    assert 0 < stage.ask(f"{A}/sig/latency")[0] < 30
+    assert 0 < stage.ask(f"{A}/sig/latency", wanted=lambda seconds: seconds > 0)[0] < 30
     assert stage.ask(f"{A}/sig/cost_out_seconds", wanted=lambda seconds: seconds > 0)[0] == (
         pytest.approx(0.4, abs=0.001)
     )

@@ -4,15 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from tests.osc.fake import FakeSurface, Running
 from tests.osc.wire import Udp
 from voiced.control.osc.settings import OscConfig
-
-# Examples are not timed: the machine that runs them may be busy with something else.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 @pytest.fixture
