@@ -908,3 +908,12 @@ def test_an_inference_process_that_ends_is_told_once() -> None:
     hand.give(inputs.InferenceLost(sentence="killed"))
     assert errors(hand) == [("inference", "lost")]
     assert hand.state == "refreshing"
+
+
+def test_without_a_loudspeaker_the_words_stand_as_text() -> None:
+    hand = Hand().start().connected()
+    hand.give(inputs.AudioAbsent(sentence="there is no card"))
+    begin_reply(hand)
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text=" a time", final=True)
+    hand.leg_event(wire.Heard, response="r1", item="i", ms=0, chars=0, cut=True)
+    assert hand.words()[-1] == ("assistant", "once upon a time")

@@ -48,6 +48,8 @@ def _fact(s: AgentState, event: wire.LegMessage) -> None:
             leg = s.cost.leg(event.leg)
             if leg is not None:
                 machine.book(s, leg, leg.usage(event), event.detail)
+        case wire.Heard() if event.cut and s.hands.audio == "absent":
+            pass  # Where there is no loudspeaker the words stand as text.
         case wire.Heard():
             s.emit(*s.transcript.heard(event, s.now))
         case wire.ReplyHeard():
