@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.rig import ROOT, Daemon
-from voiced import __version__
+from voiced import __version__, cli
 from voiced.cli import LATER, VERBS
 from voiced.cli.link import shown
 from voiced.errors import ExitCode
@@ -193,6 +193,24 @@ def test_wrong_usage(words: tuple[str, ...]) -> None:
     told = voiced(*words)
     assert told.returncode == ExitCode.USAGE
     assert "usage: voiced" in told.stdout + told.stderr
+
+
+def test_a_full_disk_is_told_in_a_sentence() -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "voiced.cli", "addresses"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert told.returncode == 1
+    assert told.stderr == "voiced: output: No space left on device\n"
+
+
+def test_ctrl_c_while_it_still_starts_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(words: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupted)
+    assert cli.main(["run"]) == 0
 
 
 def test_help_imports_no_verb() -> None:

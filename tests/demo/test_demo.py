@@ -120,11 +120,20 @@ def test_nothing_is_left_behind(shown) -> None:
                      "journal.jsonl"}  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [["--speech", "/nowhere.wav"]])
-def test_a_recording_that_is_not_there_is_told(words: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--speech", "/nowhere.wav"], "there is no recording /nowhere.wav"),
+        (["--speech", __file__], "cannot read the wav file"),
+        (["--provider", "nobody"], "there is no session: there is no provider nobody here"),
+        (["--out", "/dev/null/here"], "name another folder with --out"),
+    ],
+)
+def test_what_cannot_be_is_told_at_once(words: list[str], sentence: str, tmp_path: Path) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "voiced.cli", "demo", *words, "--out", str(tmp_path)],
+        [sys.executable, "-m", "voiced.cli", "demo", "--out", str(tmp_path), *words],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert told.returncode == 1
-    assert "there is no recording /nowhere.wav" in told.stderr
+    assert sentence in told.stderr
+    assert "Traceback" not in told.stderr

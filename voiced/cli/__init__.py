@@ -59,12 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0] in LATER and not {"-h", "--help"} & set(words):
         print(f"voiced {words[0]} {LATER[words[0]]}.", file=sys.stderr)
         return ExitCode.UNAVAILABLE
-    parser, verb = _parser(words)
-    args = parser.parse_args(words)
-    if verb is None:
-        parser.print_help()
-        return ExitCode.USAGE
     try:
+        parser, verb = _parser(words)
+        args = parser.parse_args(words)
+        if verb is None:
+            parser.print_help()
+            return ExitCode.USAGE
         return int(verb.run(args))
     except ConfigError as error:
         for problem in error.problems:
@@ -81,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # `voiced watch | head`: Python would complain once more at its end
         return ExitCode.DONE
+    except OSError as error:
+        print(f"voiced: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return ExitCode.FAILED
 
 
 def _parser(words: Sequence[str]) -> tuple[argparse.ArgumentParser, Verb | None]:

@@ -10,7 +10,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from voiced.errors import ExitCode
+from voiced.errors import ExitCode, VoicedError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +40,14 @@ def run(args: argparse.Namespace) -> int:
     from voiced.cli.demo.house import House
     from voiced.cli.demo.visit import Visit, live, visitors
 
+    guests = [] if args.live else visitors(args.speech)
     out = Path(args.out or "demo-out").resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VoicedError(
+            f"{out} cannot be made ({error.strerror}): name another folder with --out"
+        ) from error
     with tempfile.TemporaryDirectory(prefix=".voiced-", dir=out) as state:
         with House(Path(state), out, args.provider, live=args.live) as house:
             print("starting the daemon and its embedded voice ...", flush=True)
@@ -49,6 +55,6 @@ def run(args: argparse.Namespace) -> int:
             if args.live:
                 return live(client)
             visit = Visit(client, house.state_dir, out)
-            visit.talk(visitors(args.speech))
+            visit.talk(guests)
         report.write(visit, out)
     return ExitCode.DONE

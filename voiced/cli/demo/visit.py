@@ -98,18 +98,20 @@ class Visit:
         self._client, self._state_dir, self._out = client, state_dir, out
         self._phase = 0
         self._begin = 0.0
+        self._open = False
         self._printed: dict[str, str] = {}
 
     def talk(self, visitors: Sequence[Visitor]) -> None:
         """Let everybody speak in turn, then hang up.
 
         Raises:
-            VoicedError: the daemon does not do its part.
+            VoicedError: the daemon does not do its part, or says why it cannot.
         """
         self._begin = time.monotonic()
         self._client.ask("/voiced/subscribe", "/*", 3600, "flat", timeout=10.0)
-        self._client.do(f"/{AGENT}/par/Connect", timeout=10.0)
+        self._client.send(f"/{AGENT}/par/Connect")
         self._until(lambda e: e.address == "cb/onSessionStart", _FIRST_S, "a session")
+        self._open = True
         self._keep_journal()
         self._client.send(f"/{AGENT}/say", GREETING)
         self._until(self._speaks, _FIRST_S, "the voice's first words")
@@ -182,6 +184,9 @@ class Visit:
             said = self._client.receive(timeout)
         except NoAnswer:
             return None
+        match said.address, said.args:
+            case "/voiced/error", (_, str() as code, str() as sentence) if code != "later":
+                raise VoicedError(sentence)
         address = said.address.removeprefix(f"/{AGENT}/")
         event = Event(at=time.monotonic(), address=address, args=said.args)
         if not address.startswith(("par/", "sig/")) or address in ("sig/phase", "sig/mic_open"):
@@ -197,6 +202,8 @@ class Visit:
                 self._say("visitor", text, row)
             case "cb/onAssistantText", (str() as text, 1, str() as row):
                 self._say("voice", text, row)
+            case "cb/onError", ("provider", _, str() as sentence) if not self._open:
+                raise VoicedError(f"there is no session: {sentence}")
             case "cb/onError", (_, _, str() as sentence):
                 self._print("", f"! {sentence}")
             case _:
