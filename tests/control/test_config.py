@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import tomllib
 from pathlib import Path
@@ -164,6 +166,8 @@ def test_the_state_folder(tmp_path: Path) -> None:
     environment = {"HOME": "/h", "STATE_DIRECTORY": "/var/lib/voiced:/var/lib/other"}
     assert state_dir_of(Config(), environment) == Path("/var/lib/voiced")
     assert state_dir_of(Config(), {"HOME": "/h"}) == Path("/h/.local/state/voiced")
+    account = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    assert state_dir_of(Config(), {}) == account / ".local/state/voiced"
     named = parse('[storage]\nstate_dir = "/srv/x"', "t")
     assert state_dir_of(named, environment) == Path("/srv/x")
 
@@ -187,8 +191,6 @@ def test_the_last_good_one_replaces_a_broken_one(tmp_path: Path, broken: str) ->
 
 
 def test_a_fifo_and_a_folder_are_no_configuration(tmp_path: Path) -> None:
-    import os
-
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path):
         with pytest.raises(ConfigError):

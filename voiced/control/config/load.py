@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import stat
 import tomllib
@@ -62,7 +63,7 @@ def find(argument: str, environment: Mapping[str, str]) -> Path | None:
             if not path.is_file():
                 raise ConfigError([f"{source} names {path}: there is no such file"])
             return path
-    home = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME', '')}/.config"
+    home = environment.get("XDG_CONFIG_HOME") or f"{_home(environment)}/.config"
     for path in (Path(home, "voiced", "voiced.toml"), Path("/etc/voiced/voiced.toml")):
         if path.is_file():
             return path
@@ -157,8 +158,18 @@ def _state_dir(named: str, environment: Mapping[str, str]) -> Path:
     if environment.get("STATE_DIRECTORY"):
         # systemd gives a list where the unit names several folders.
         return Path(environment["STATE_DIRECTORY"].split(":")[0])
-    home = environment.get("XDG_STATE_HOME") or f"{environment.get('HOME', '')}/.local/state"
+    home = environment.get("XDG_STATE_HOME") or f"{_home(environment)}/.local/state"
     return Path(home, "voiced")
+
+
+def _home(environment: Mapping[str, str]) -> str:
+    """Return the user's folder, without $HOME the account's (cron and some services have none)."""
+    if environment.get("HOME"):
+        return environment["HOME"]
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a number without an account, as in a container
+        return ""
 
 
 def _last_good(text: str, settings: Sequence[str]) -> Path | None:
