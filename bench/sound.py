@@ -74,7 +74,10 @@ class Pulse:
 
 
 class Microphone:
-    """Feeds the pipe source in real time; `click` puts 2 ms of noise into the next step."""
+    """Feeds the pipe source in real time; `click` puts 4 ms of 1 kHz into the next step.
+
+    A click of single samples would lie above what a provider at 24 kHz can be sent.
+    """
 
     def __init__(self, pulse: Pulse) -> None:
         self._fd = os.open(pulse.fifo, os.O_RDWR | os.O_NONBLOCK)
@@ -89,7 +92,8 @@ class Microphone:
 
     async def _feed(self) -> None:
         silence, click = bytes(2 * STEP), bytearray(2 * STEP)
-        click[: 2 * 96] = np.tile([20000, -20000], 48).astype("<i2").tobytes()
+        tone = np.repeat([20000, -20000] * 4, RATE // 2000).astype("<i2")
+        click[: 2 * len(tone)] = tone.tobytes()
         due = time.monotonic()
         while True:
             data = bytes(click) if self._clicks else silence
