@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from bench.service import Service
@@ -41,7 +42,7 @@ Bargein = "on"
 """
 
 
-class Program:
+class Program(ABC):
     """A running client of the service, started by `start`."""
 
     name = ""
@@ -51,8 +52,9 @@ class Program:
         self.process: subprocess.Popen[bytes] | None = None
         self.started_ns = 0
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Return the program and its arguments."""
 
     async def start(self) -> float:
         """Start and wait for the first append; return the seconds until the service had it."""
