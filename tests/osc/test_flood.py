@@ -79,7 +79,9 @@ class Outcome(msgspec.Struct, frozen=True):
         return self.seconds < 1.1 * SECONDS and self.waited_s < 0.1 * SECONDS
 
     def good(self) -> bool:
-        return self.disconnect_s < 0.1 and self.last_values and self.lag_s < 0.1 and self.pings > 9
+        # The lag is the whole program's, pinging test and all, on as many cores as there are; only
+        # a door that never comes up for air holds the loop for most of the flood.
+        return self.disconnect_s < 0.1 and self.last_values and self.lag_s < 1.0 and self.pings > 9
 
 
 def flooded(door: Running, udp: Udp) -> Outcome:
