@@ -1,0 +1,270 @@
+"""The server of an emulator: websockets and a few pages on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+import logging
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from voiced.emulators import certificate
+from voiced.emulators.bill import Bill
+from voiced.emulators.link import Link, Record, parts
+from voiced.emulators.mouth import Mouth, Pace, Voice
+from voiced.emulators.script import Fault, Script
+from voiced.emulators.violations import Violations
+from voiced.inference.engines import Engines
+
+logger = logging.getLogger(__name__)
+
+MAX_FRAME: Final = 32 * 1024 * 1024
+"""Bytes of one frame of a client: more than any service takes, so that the service's own refusal is
+what is heard."""
+
+# websockets' own lines would show headers, which hold keys, and frames, which hold words.
+_silent = logging.getLogger("voiced.emulators.websocket")
+_silent.setLevel(logging.CRITICAL)
+_silent.propagate = False
+_silent.addHandler(logging.NullHandler())
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP answer in place of a websocket."""
+
+    status: int
+    body: Any
+    """What msgspec can encode as JSON."""
+
+
+class Session(ABC):
+    """One conversation of a client with an emulated service.
+
+    Args:
+        emulator: whose it is.
+        link: its connection.
+    """
+
+    def __init__(self, emulator: Emulator, link: Link) -> None:
+        self.emulator, self.link, self.script = emulator, link, link.script
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Hold the conversation until the connection ends; may raise ConnectionClosed."""
+
+    async def play(self, fault: Fault) -> None:
+        """Let something go wrong, now; a service adds what only it can do and hands on the rest."""
+        match fault.what:
+            case "close":
+                await self.link.close(fault.code, fault.reason)
+            case "reset":
+                self.link.reset()
+            case "half_open":
+                self.link.half_open()
+            case "stall":
+                self.link.hold()
+                if fault.seconds:
+                    self.link.spawn(self._go_on(fault.seconds), "stall")
+            case "send":
+                await self.link.send_raw(fault.frame, binary=fault.binary)
+            case _:
+                logger.warning("! %s does not play %s", type(self).__name__, fault.what)
+
+    async def _go_on(self, after_s: float) -> None:
+        await self.emulator.pause(after_s)
+        self.link.go_on()
+
+    def arm(self) -> None:
+        """Have the script's timed faults played; call once the session is ready."""
+        for fault in self.script.fault:
+            if fault.after_s is not None or (fault.reply is None and fault.turn is None):
+                self.link.spawn(self._later(fault), f"fault {fault.what}")
+
+    async def _later(self, fault: Fault) -> None:
+        await self.emulator.pause(fault.after_s or 0.0)
+        await self.play(fault)
+
+    def due_in_reply(self, number: int, before_ms: int, now_ms: int) -> list[Fault]:
+        """Return the faults that lie in the n-th reply's audio from `before_ms` up to `now_ms`."""
+        return [
+            fault
+            for fault in self.script.fault
+            if fault.reply == number and before_ms <= fault.audio_ms < now_ms
+        ]
+
+    def due_at_turn(self, number: int) -> list[Fault]:
+        """Return the faults that are played when the user's n-th turn has ended."""
+        return [fault for fault in self.script.fault if fault.turn == number]
+
+
+class Emulator(ABC):
+    """A stand-in of one service, on a port of its own; use it with `async with`.
+
+    Args:
+        script: what it does besides its ordinary behaviour.
+        host: address to listen on.
+        port: 0 = any free one.
+        tls: with a self-made certificate; `certificate` is its file.
+        speed: how many times as fast as real its own time runs: caps, delays, real-time pace.
+        voice: "auto" = the local voice where it is installed; "tone" = tones.
+        hearing: whether turns are read by the local recogniser where it is installed.
+        pace: whether replies come in bursts, as the services send them, or at real time.
+        keys: the keys it takes; empty = any.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
+        speed: float = 1.0,
+        voice: Voice = "tone",
+        hearing: bool = False,
+        pace: Pace = "burst",
+        keys: frozenset[str] = frozenset(),
+    ) -> None:
+        self.script = script or Script()
+        self.speed, self.keys = speed, keys
+        self.violations, self.bill = Violations(), Bill()
+        self.sessions: list[Session] = []
+        """One for each websocket that was opened, in order."""
+        self.engines = Engines() if hearing or voice == "auto" else None
+        self.hearing = self.engines if hearing else None
+        self.mouth = Mouth(self.engines if voice == "auto" else None, pace, speed)
+        self.certificate: Path | None = None
+        self._host, self._port, self._tls = host, port, tls
+        self._attempts = 0
+        self._numbers: dict[ServerConnection, int] = {}
+        self._server: Server | None = None
+        self._ending = contextlib.ExitStack()
+
+    @abstractmethod
+    def admit(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer | None:
+        """Return what is answered in place of a websocket; None = it is opened."""
+
+    @abstractmethod
+    def session(self, link: Link) -> Session:
+        """Return the conversation on a connection that was opened."""
+
+    def page(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer | None:
+        """Return what a plain GET of one of the service's own pages answers; None = unknown."""
+        return None
+
+    @property
+    def url(self) -> str:
+        """The address for a provider's `endpoint`: scheme, host and port."""
+        assert self._server is not None, "an emulator has an address once it was started"
+        port = next(iter(self._server.sockets)).getsockname()[1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'wss' if self._tls else 'ws'}://{host}:{port}"
+
+    @property
+    def records(self) -> list[Record]:
+        """What every connection was."""
+        return [session.link.record for session in self.sessions]
+
+    async def pause(self, seconds: float) -> None:
+        """Wait in the emulator's own time."""
+        await asyncio.sleep(seconds / self.speed)
+
+    async def play(self, fault: Fault) -> None:
+        """Let something go wrong on the newest connection, now."""
+        await self.sessions[-1].play(fault)
+
+    async def __aenter__(self) -> Self:
+        context = None
+        if self._tls:
+            folder = self._ending.enter_context(tempfile.TemporaryDirectory(prefix="voiced-"))
+            self.certificate, context = certificate.self_made(Path(folder))
+        self._began = asyncio.get_running_loop().time()
+        self._server = await serve(
+            self._connection,
+            self._host,
+            self._port,
+            ssl=context,
+            process_request=self._request,
+            compression=None,
+            max_size=MAX_FRAME,
+            ping_interval=None,
+            close_timeout=1.0,
+            server_header=None,
+            logger=_silent,
+        )
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._server is not None:
+            for session in self.sessions:
+                session.link.go_on()
+            self._server.close()
+            await self._server.wait_closed()
+        if self.engines is not None:
+            self.engines.close()
+        self._ending.close()
+
+    def _request(self, ws: ServerConnection, request: Request) -> Response | None:
+        path, query = parts(request.path)
+        if "upgrade" not in request.headers.get("Connection", "").lower():
+            return _response(self._page(path, query, request.headers))
+        self._attempts += 1
+        refused = self.script.connection_at(self._attempts).refuse
+        answer = (
+            Answer(status=refused, body={"error": http.HTTPStatus(refused).phrase})
+            if refused
+            else self.admit(path, query, request.headers)
+        )
+        if answer is not None:
+            return _response(answer)
+        self._numbers[ws] = self._attempts
+        return None
+
+    def _page(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer:
+        match path:
+            case "/violations":
+                return Answer(status=200, body=list(self.violations))
+            case "/bill":
+                return Answer(status=200, body={"usd": self.bill.usd, "lines": self.bill.lines})
+            case "/sessions":
+                return Answer(status=200, body=self.records)
+        found = self.page(path, query, headers)
+        return found or Answer(status=404, body={"error": f"there is nothing at {path}"})
+
+    async def _connection(self, ws: ServerConnection) -> None:
+        number = self._numbers.pop(ws)
+        opened_s = round(asyncio.get_running_loop().time() - self._began, 3)
+        link = Link(ws, number, self.script.connection_at(number), self.violations, opened_s)
+        session = self.session(link)
+        self.sessions.append(session)
+        try:
+            if self.script.connection_at(number).silent:
+                await ws.wait_closed()
+            await session.run()
+        except ConnectionClosed:
+            pass
+        finally:
+            await link.finish()
+
+
+def _response(answer: Answer) -> Response:
+    body = msgspec.json.encode(answer.body)
+    phrase = http.HTTPStatus(answer.status).phrase
+    headers = Headers(
+        {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+    )
+    return Response(answer.status, phrase, headers, body)
