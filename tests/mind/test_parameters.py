@@ -203,3 +203,10 @@ def test_unheard_of_providers_are_refused_with_a_sentence() -> None:
         assert hand.agent.rows[-1].role == "error"
         assert hand.callbacks("onSessionEnd") == []
         assert OSC.kind == "osc"
+
+
+def test_only_the_configuration_gives_a_leg_its_endpoint() -> None:
+    place = ("local", "endpoint")
+    given = Parameters({place: "ws://127.0.0.1:1"}, {})
+    assert given.for_leg()["endpoint"] == "ws://127.0.0.1:1"
+    assert "endpoint" not in Parameters({}, {place: "ws://127.0.0.1:1"}).for_leg()

@@ -17,6 +17,10 @@ FOR_LEG = frozenset(
 )
 """Common names that a provider is told when a leg opens, and when they change."""
 
+ENDPOINT = "endpoint"
+"""Name on every provider's page that has no row: only the configuration can set it, since the key
+goes there."""
+
 Place = tuple[str, str]
 """(page, name): page "par", or a provider's name."""
 
@@ -177,6 +181,8 @@ class Parameters:
         for row in self._pages.get(provider, {}).values():
             if not row.secret:
                 told[row.name] = self.in_force(row.name, provider)
+        if endpoint := self._config.get((provider, ENDPOINT)):
+            told[ENDPOINT] = endpoint
         return told
 
     def model(self) -> str:
