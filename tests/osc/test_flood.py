@@ -18,7 +18,7 @@ RATE = 50_000
 SECONDS = 3.0
 NAMES = ("Volume", "Micgain", "Displaycolorr", "Displaycolorg")
 
-_SENDER = """
+SENDER = """
 import socket, struct, sys, time
 port, rate, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 names = sys.argv[4].split(",")
@@ -91,7 +91,7 @@ def flooded(door: Running, udp: Udp) -> Outcome:
     door.lag = 0.0
     waited = door.waited_s()
     sender = subprocess.Popen(
-        [sys.executable, "-c", _SENDER, str(door.port), str(RATE), str(SECONDS), ",".join(NAMES)],
+        [sys.executable, "-c", SENDER, str(door.port), str(RATE), str(SECONDS), ",".join(NAMES)],
         stdout=subprocess.PIPE,
         text=True,
     )
