@@ -40,7 +40,7 @@ def test_every_key_is_in_the_sample_with_its_mark() -> None:
     parse(text, "sample with every line in use")
     table, found = "", {}
     for line in text.splitlines():
-        if header := re.fullmatch(r"\[\[?([a-z_.]+)\]?\]", line):
+        if header := re.match(r"\[\[?([a-z_]+(?:\.[a-z_]+)*)", line):
             table = header[1]
         elif entry := re.fullmatch(r"([a-z_]+) = .*?(?:#\s*\((.+?)\).*)?", line):
             key = f"{table}.{entry[1]}"
@@ -48,7 +48,10 @@ def test_every_key_is_in_the_sample_with_its_mark() -> None:
                 found[key] = entry[2]
     declared = applies_by_key()
     assert declared.pop("agent.pages") == "next session"
-    assert found == declared
+    # A table of tables, of any model's name: its mark stands at the head.
+    assert declared.pop("prices") == "live"
+    assert re.search(r"^\[prices\] +# \(live\)", text, re.MULTILINE)
+    assert {key: mark for key, mark in found.items() if not key.startswith("prices.")} == declared
 
 
 # --- mistakes
@@ -79,6 +82,12 @@ name = "b"
 input_channels = []
 [budget]
 day_ends = "25:00"
+[prices.openai_realtime."gpt-realtime-2.1"]
+audio_inn = 1.0
+audio_out = -1
+text_in = "cheap"
+[prices.xai_grok]
+audio_minute = 0.08
 """
     told = "\n".join(problems_of(text, "audio", "agent.nobody.par.Volume=1"))
     for part in (
@@ -98,6 +107,12 @@ day_ends = "25:00"
         "agent.voiced: name must not be one of",
         "agent.b.input_channels = []: this list must not be empty",
         "budget: day_ends must be a time of day",
+        "prices.openai_realtime.gpt-realtime-2.1.audio_inn: there is no such key. Did you mean "
+        "audio_in?",
+        "prices.openai_realtime.gpt-realtime-2.1.audio_out = -1: this must be a number from 0 to",
+        'prices.openai_realtime.gpt-realtime-2.1.text_in = "cheap": this must be a number from 0',
+        "prices.xai_grok.audio_minute = 0.08: this must be a table, "
+        "[prices.xai_grok.audio_minute]",
     ):
         assert part in told, part
     assert "secret" not in told

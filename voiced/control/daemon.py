@@ -484,7 +484,7 @@ class Daemon:
     def _apply(self, fresh: Loaded) -> None:
         wanted = reload(self._loaded.config, fresh.config, fresh.folder)
         self._loaded = msgspec.structs.replace(fresh, config=wanted.config)
-        if wanted.audio:
+        if wanted.audio or wanted.prices:
             self._hands.reconfigure(wanted.config, self._loaded.folder)
         if wanted.osc:
             self._door.reload(wanted.config.osc)

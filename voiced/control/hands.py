@@ -23,7 +23,7 @@ from voiced.lane.seam import Wake, datagram_pair
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
 from voiced.messages.framing import Attach, Hello, LaneSeat, Message
-from voiced.messages.network import FromNetwork, SetKey
+from voiced.messages.network import FromNetwork, SetKey, SetPrices
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""
@@ -122,6 +122,8 @@ class Hands:
     def reconfigure(self, config: Config, folder: Path) -> None:
         """Take a new configuration; a changed device pair takes a new audio process."""
         changed = self._open_device(self._config, self._folder) != self._open_device(config, folder)
+        if config.prices != self._config.prices:
+            self.network.send(SetPrices(prices=config.prices))
         self._config, self._folder = config, folder
         if changed:
             self.audio.restart()
@@ -217,7 +219,9 @@ class Hands:
         yield self._open_device(self._config, self._folder)
 
     def _greet_network(self) -> Iterable[Message]:
-        # The first catalogue is whole: a session that waits for a drop-in dials when it comes.
+        # The first catalogue is whole: a session that waits for a drop-in dials when it comes, and
+        # its estimate starts from the operator's own prices.
+        yield SetPrices(prices=self._config.prices)
         yield self._attach(self._network_wire.fileno(), self._config.providers_folder(self._folder))
         for server, key in self._keys.items():
             yield SetKey(server=server, key=key)

@@ -22,6 +22,7 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
     writes: list[tuple[str, Write]]
     """(agent, first value that is not what it was)."""
     audio: bool
+    prices: bool
     osc: bool
     midi: bool
     restart: list[str]
@@ -50,6 +51,7 @@ def reload(old: Config, new: Config, folder: Path) -> Reload:
         config=config,
         writes=writes,
         audio=config.audio != old.audio or _channels(config) != _channels(old),
+        prices=config.prices != old.prices,
         osc=config.osc != old.osc,
         midi=config.midi != old.midi,
         restart=restart,

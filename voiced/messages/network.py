@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from voiced.messages.framing import Attach, Hello, Message, Shutdown
+from voiced.messages.prices import PriceList
 
 Value: TypeAlias = bool | int | float | str
 
@@ -146,6 +147,12 @@ class SetKey(Message, frozen=True, kw_only=True):
         return f"SetKey(server={self.server!r}, key=…)"
 
 
+class SetPrices(Message, frozen=True, kw_only=True):
+    """The operator's own prices, all of them; before Attach, or answered by Catalogue."""
+
+    prices: PriceList
+
+
 class ScanProviders(Message, frozen=True, kw_only=True):
     """Look at the providers again, and at the drop-in folder; answered by Catalogue."""
 
@@ -201,12 +208,16 @@ class ProviderCard(Message, frozen=True, kw_only=True):
     user_deltas: bool = True
     """Whether user transcripts come while they are spoken; else live degrades to coalesce."""
     can_say: bool = False
+    response_timeout_s: float = 30.0
+    """The service has stalled when a reply is due and nothing of it came for so long; 0 = never."""
+    answers_every_turn: bool = True
+    """False: its turn detection may decide that a spoken turn needs no answer."""
     models: list[str] = []
     voices: list[str] = []
     parameters: list[ProviderParameter] = []
     signals: list[str] = []
     pricing: dict[str, Price] = {}
-    """Model -> price."""
+    """Model, or EVERY_MODEL -> price."""
     billing_url: str = ""
     pricing_url: str = ""
     dependencies: list[str] = []
@@ -445,7 +456,7 @@ class Unsent(LegMessage, frozen=True, kw_only=True):
 
 ToNetwork: TypeAlias = (
     Hello | Attach | OpenLeg | CloseLeg | UpdateLeg | SendText | Say | Note | Interrupt | TurnEnd
-    | ToolResult | Replay | ForgetReply | SetKey | ScanProviders | WarmUp | Shutdown
+    | ToolResult | Replay | ForgetReply | SetKey | SetPrices | ScanProviders | WarmUp | Shutdown
 )  # fmt: skip
 LegEvent: TypeAlias = (
     LegOpened | LegUnreachable | LegRefused | LegClosed | LegGoaway | Expired | SpeechStarted

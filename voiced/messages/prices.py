@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
 import msgspec
 
 from voiced.messages.framing import Message
+
+EVERY_MODEL = "*"
+"""Stands for every model of a provider that has no rates of its own."""
+Usd: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None
 
 
 class Rates(Message, frozen=True, kw_only=True):
@@ -13,32 +19,32 @@ class Rates(Message, frozen=True, kw_only=True):
     The data file, the configuration and the message to network have these same names.
     """
 
-    text_in: float | None = None
+    text_in: Usd = None
     """Per 1,000,000 tokens of text that were not cached."""
-    text_cached: float | None = None
-    text_out: float | None = None
+    text_cached: Usd = None
+    text_out: Usd = None
     """Per 1,000,000 tokens of text; what a model thinks counts as such."""
-    audio_in: float | None = None
-    audio_cached: float | None = None
-    audio_out: float | None = None
-    image_in: float | None = None
-    image_cached: float | None = None
-    audio_minute: float | None = None
+    audio_in: Usd = None
+    audio_cached: Usd = None
+    audio_out: Usd = None
+    image_in: Usd = None
+    image_cached: Usd = None
+    audio_minute: Usd = None
     """A minute of audio, sent or received."""
-    text_item: float | None = None
+    text_item: Usd = None
     """One typed item."""
-    session_minute: float | None = None
+    session_minute: Usd = None
     """A minute of an open connection."""
-    transcription_minute: float | None = None
+    transcription_minute: Usd = None
     """A minute of speech, written down by a separate model."""
-    measurement_minute: float | None = None
+    measurement_minute: Usd = None
     """A minute of speech, measured for its expression."""
-    search: float | None = None
+    search: Usd = None
     """One web search."""
 
 
-PriceList = dict[str, dict[str, Rates]]
-"""Provider -> model -> its rates. The model "*" stands for every model without its own."""
+PriceList: TypeAlias = dict[str, dict[str, Rates]]
+"""Provider -> model, or EVERY_MODEL -> rates."""
 
 
 def laid_over(below: Rates, above: Rates) -> Rates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from voiced.messages.network import Meter, Price, ProviderCard, Usage
+from voiced.messages.prices import EVERY_MODEL
 
 BOOK_S = 0.99
 """Time on the wire is booked about once a second."""
@@ -14,7 +15,7 @@ LEGS_KEPT = 16
 
 def price_of(card: ProviderCard, model: str) -> Price | None:
     """Return what a model costs, None if nobody knows."""
-    return card.pricing.get(model)
+    return card.pricing.get(model) or card.pricing.get(EVERY_MODEL)
 
 
 def dearest(card: ProviderCard) -> Price | None:

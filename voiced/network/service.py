@@ -26,6 +26,7 @@ from voiced.messages.network import (
     ScanProviders,
     SendText,
     SetKey,
+    SetPrices,
     ToNetwork,
     ToolResult,
     TurnEnd,
@@ -34,6 +35,7 @@ from voiced.messages.network import (
 )
 from voiced.network.seat import Seat
 from voiced.network.wire import InferenceWire
+from voiced.providers import prices
 from voiced.providers.registry import Registry
 
 STAMP_S = 0.2
@@ -140,6 +142,8 @@ class Service:
                 self.channel.send(self._registry.catalogue())
             case SetKey(server=server, key=key):
                 self._keys[server] = key
+            case SetPrices():
+                self._set_prices(message)
             case WarmUp(provider=name):
                 self._warm_up(name)
             case Hello():
@@ -194,6 +198,15 @@ class Service:
         self._stamp(device)
         self._registry.scan(attach.providers_folder)
         self.channel.send(self._registry.catalogue())
+
+    def _set_prices(self, message: SetPrices) -> None:
+        """Let the operator's prices win, in the estimates and in what providers account."""
+        prices.overrule(message.prices)
+        self._registry.reprice()
+        for sentence in prices.unknown(message.prices, self._registry.names()):
+            self.channel.send(NetworkTrouble(source="config", code="config", sentence=sentence))
+        if self._device is not None:
+            self.channel.send(self._registry.catalogue())
 
     def _warm_up(self, name: str) -> None:
         provider = self._registry.find(name)

@@ -11,15 +11,16 @@ from __future__ import annotations
 import datetime
 import functools
 import tomllib
+from collections.abc import Collection, Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from importlib import resources
 
 import msgspec
 
 from voiced.messages.network import Price
-from voiced.messages.prices import PriceList, Rates, laid_over
+from voiced.messages.prices import EVERY_MODEL, PriceList, Rates, laid_over
+from voiced.parameters import nearest
 
-EVERY_MODEL = "*"
 PER_MILLION = 1e-6
 
 
@@ -78,11 +79,26 @@ def overrule(own: PriceList) -> None:
     _own.update(own)
 
 
+def overruled(provider: str, model: str) -> bool:
+    """Tell whether the operator's own prices have something for a model."""
+    return _above(provider, model) is not None
+
+
+def unknown(own: PriceList, providers: Collection[str]) -> Iterable[str]:
+    """Yield a sentence for each provider of the operator's prices that does not exist."""
+    known = [*providers, *(name for name in book() if name not in providers)]
+    for name in own:
+        if name not in known:
+            yield f"prices.{name}: there is no provider of this name.{nearest(name, known)}"
+
+
 def models(provider: str) -> list[str]:
-    """Return the models of a provider that have a row, those of the configuration included."""
+    """Return the models of a provider that have a row, those of the configuration included.
+
+    EVERY_MODEL is among them where it has one.
+    """
     section = book().get(provider)
-    names = [*(section.models if section else ()), *_own.get(provider, ())]
-    return [name for name in dict.fromkeys(names) if name != EVERY_MODEL]
+    return list(dict.fromkeys([*(section.models if section else ()), *_own.get(provider, ())]))
 
 
 def listed(provider: str, model: str) -> Listed | None:
@@ -90,15 +106,23 @@ def listed(provider: str, model: str) -> Listed | None:
 
     Rates that the configuration names are the operator's word and count as verified.
     """
-    section, own = book().get(provider), _own.get(provider, {})
+    section = book().get(provider)
     row = _row(section, model) if section else None
-    canonical = _canonical(section, model) if section else model
-    above = own.get(model) or own.get(canonical) or own.get(EVERY_MODEL)
+    above = _above(provider, model)
     if above is None:
         return row
     over = laid_over(row or Listed(), above)
     assert isinstance(over, Listed)
     return msgspec.structs.replace(over, source="configuration", date=None, verified=True)
+
+
+def _above(provider: str, model: str) -> Rates | None:
+    own = _own.get(provider)
+    if own is None:
+        return None
+    section = book().get(provider)
+    canonical = _canonical(section, model) if section else model
+    return own.get(model) or own.get(canonical) or own.get(EVERY_MODEL)
 
 
 def _canonical(section: Section, model: str) -> str:
@@ -171,7 +195,7 @@ def usd(amount: float) -> str:
     shown = str(exact.quantize(Decimal("0.001"), ROUND_HALF_UP))
     if float(shown) or not exact:
         return shown.removesuffix("0")
-    return f"{exact.quantize(Decimal(1).scaleb(exact.adjusted()), ROUND_HALF_UP):f}"
+    return f"{Decimal(f'{exact:.0e}'):f}"
 
 
 def cost(provider: str, model: str, tokens: Tokens) -> float | None:

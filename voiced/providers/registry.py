@@ -25,6 +25,7 @@ import msgspec
 from voiced import providers
 from voiced.errors import ContractError
 from voiced.messages.network import Catalogue, Price, ProviderCard, ProviderParameter
+from voiced.providers import prices
 from voiced.providers.contract import Availability, Provider, check, constant
 
 PREFIX = "provider_"
@@ -75,6 +76,18 @@ class Registry:
         cards = [card for card, _ in [*self._built_in.values(), *self._dropped.values()]]
         return Catalogue(providers=cards)
 
+    def names(self) -> list[str]:
+        """Return the names of all providers, also of those that cannot be used."""
+        return [*self._built_in, *self._dropped]
+
+    def reprice(self) -> None:
+        """Ask every provider for its prices anew: the operator's own have changed."""
+        for cards in (self._built_in, self._dropped):
+            for name, (card, provider) in cards.items():
+                if provider is not None:
+                    pricing = _prices_of(name, provider, card.models, [])
+                    cards[name] = msgspec.structs.replace(card, pricing=pricing), provider
+
     def find(self, name: str) -> Provider | str:
         """Return the module of a provider that can be used, or the sentence why there is none."""
         card, provider = self._built_in.get(name) or self._dropped.get(name) or (None, None)
@@ -103,16 +116,7 @@ def card_of(name: str, provider: Provider) -> ProviderCard:
         provider.is_available, Availability, "is_available must return an Availability", problems
     )
     models = [model for row in rows if row.name == "Model" for model in row.options]
-    pricing: dict[str, Price] = {}
-    for model in models or [""]:
-        price: object = _asked(
-            partial(provider.pricing, model),
-            (Price, type(None)),
-            f"pricing({model!r}) must return a Price or None",
-            problems,
-        )
-        if isinstance(price, Price):
-            pricing[model] = price
+    pricing = _prices_of(name, provider, models, problems)
     if problems:
         raise ContractError(name, problems)
     assert ready is not None
@@ -132,6 +136,8 @@ def card_of(name: str, provider: Provider) -> ProviderCard:
         supports_voice_cloning=provider.SUPPORTS_VOICE_CLONING,
         user_deltas=bool(constant(provider, "USER_DELTAS")),
         can_say=hasattr(provider, "say"),
+        response_timeout_s=_number(provider, "RESPONSE_TIMEOUT_S"),
+        answers_every_turn=bool(constant(provider, "ANSWERS_EVERY_TURN")),
         models=models,
         voices=voices or [],
         parameters=[row for row in rows if row.name != "Model"],
@@ -142,6 +148,33 @@ def card_of(name: str, provider: Provider) -> ProviderCard:
         dependencies=list(provider.DEPENDENCIES),
     )
     return _as_sent(name, card)
+
+
+def _number(provider: Provider, name: str) -> float:
+    value = constant(provider, name)
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _prices_of(
+    name: str, provider: Provider, models: list[str], problems: list[str]
+) -> dict[str, Price]:
+    """Return what each model costs: the operator's own price, else what the provider says."""
+    pricing: dict[str, Price] = {}
+    for model in dict.fromkeys([*(models or [""]), *prices.models(name)]):
+        price: object
+        if prices.overruled(name, model):
+            price = prices.price(name, model)
+        else:
+            price = _asked(
+                partial(provider.pricing, model),
+                (Price, type(None)),
+                f"pricing({model!r}) must return a Price or None",
+                problems,
+            )
+        if isinstance(price, Price):
+            pricing[model] = price
+    return pricing
 
 
 def _as_sent(name: str, card: ProviderCard) -> ProviderCard:

@@ -17,6 +17,7 @@ import msgspec
 from voiced.control.midi_map import Binding
 from voiced.control.osc.settings import OscConfig
 from voiced.messages.network import Value
+from voiced.messages.prices import PriceList
 
 LIVE = "live"
 NEXT_SESSION = "next session"
@@ -165,6 +166,8 @@ class Config(Table, frozen=True, kw_only=True):
     budget: BudgetConfig = BudgetConfig()
     defaults: DefaultsConfig = DefaultsConfig()
     agent: tuple[AgentConfig, ...] = (AgentConfig(),)
+    prices: Annotated[PriceList, _live()] = {}
+    """[prices.<provider>."<model>"]: what a model costs you, where it is not what is known."""
     storage: StorageConfig = StorageConfig()
 
     def __post_init__(self) -> None:
