@@ -12,7 +12,7 @@ PAR = "par"
 PER_PROVIDER = ("Model", "Voice")
 """Common names of which one value is remembered for each provider."""
 FOR_LEG = frozenset(
-    {"Model", "Voice", "Sessionmode", "Bargein"}
+    {"Model", "Voice", "Sessionmode", "Bargein", "Videoin"}
     | {row.name for row in ROWS.values() if row.page == "Provider" and not row.secret}
 )
 """Common names that a provider is told when a leg opens, and when they change."""

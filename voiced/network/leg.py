@@ -41,6 +41,7 @@ from voiced.messages.network import (
     UpdateLeg,
 )
 from voiced.network.pump import Pump, Source
+from voiced.network.sight import Sight
 from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.told import Told, ending
 from voiced.network.upload import Rules
@@ -133,6 +134,9 @@ class Leg:
             push_to_talk=opened.push_to_talk,
             api_key=api_key,
             wire=wire,
+        )
+        self._sight = Sight(
+            str(opened.parameters.get("Videoin", "")), self._show, self._cannot_see, clock
         )
         self._begin()
 
@@ -286,6 +290,7 @@ class Leg:
                     ("pump", self.pump.run(self._opened.max_backlog_s)),
                     ("commands", self._obey()),
                     ("meter", self._measure()),
+                    ("sight", self._sight.run()),
                 )
             ]
             reason = await self._over
@@ -358,12 +363,24 @@ class Leg:
                     "send_tool_response",
                 )
             case UpdateLeg(parameters=parameters, tools=tools):
+                if "Videoin" in parameters:
+                    self._sight.look_at(str(parameters["Videoin"]))
                 await self._optional("update_session", parameters, tools)
             case Interrupt():
                 heard = self.told.heard(await self._cuts.popleft())
                 await self._optional("interrupt", heard)
             case _:
                 assert_never(message)
+
+    async def _show(self, jpeg: bytes) -> None:
+        if not await self._optional("send_video_frame", jpeg):
+            self._cannot_see(f"{self._opened.provider} takes no pictures: Videoin does nothing")
+            self._sight.look_at("")
+
+    def _cannot_see(self, sentence: str) -> None:
+        self.told.tell(
+            LegTrouble(agent=self.agent, leg=self.number, code="videoin", sentence=sentence)
+        )
 
     def _unsent(self, what: str) -> None:
         sentence = f"{self._opened.provider} cannot {what}"

@@ -21,7 +21,6 @@ _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the c
 _SKILLS = "this does nothing yet: skills are not read yet"
 _PROFILES = "this does nothing yet: profiles are not read yet"
 _CALLBACKS = "this does nothing yet: callbacks go out by OSC only, a script cannot take them yet"
-_VIDEO = "this does nothing yet: no provider takes pictures yet"
 _SEARCH = "this does nothing yet: it belongs to a service that is not there yet"
 _INSTALL = "this does nothing yet: install what a provider lacks with pip"
 
@@ -252,8 +251,10 @@ def _tools() -> Iterable[Row]:
             own=True, applies=_SESSION, later=_TOOLS,
         )
     yield _text(
-        page, "Videoin", "Names the picture the model sees: a watched image file or a camera.",
-        own=True, applies=_SESSION, later=_VIDEO,
+        page, "Videoin",
+        "Names the picture the model sees: a JPEG file that is sent whenever it changes, at most "
+        "once a second.",
+        kind=Kind.FILE, own=True,
     )
 
 
