@@ -25,15 +25,13 @@ VERBS: Final = {
     "providers": "voice services: what there is, and what is missing",
     "addresses": "every OSC address",
     "emulate": "a stand-in of a cloud service to rehearse against (later)",
-    "key": "API keys (later)",
+    "key": "API keys: set, list, remove",
     "traces": "past conversations (later)",
     "callbacks": "a callback file with every signature (later)",
     "install": "config, unit, account and folders (later)",
 }
 LATER: Final = {
     "emulate": "comes with the cloud providers; until then rehearse with Provider local or echo",
-    "key": "comes with the cloud providers; a key is read from the environment or from "
-    "<state_dir>/keys/<server>, mode 0600",
     "traces": "comes later; traces are JSON files in <state_dir>/voice_sessions/<agent>",
     "callbacks": "comes later; callbacks go out by OSC, at /<agent>/cb/*",
     "install": "comes later; systemd/ holds the units, and the steps stand at their top",

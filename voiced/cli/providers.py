@@ -9,6 +9,7 @@ from pathlib import Path
 
 from voiced.control.config import Config, find, parse, read_text
 from voiced.errors import ExitCode
+from voiced.messages.network import ProviderCard
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the voice services, and what is missing for those that cannot be used."""
-    from voiced.providers.registry import Registry
-
-    registry = Registry()
-    registry.scan(args.folder or _folder(args.config))
-    cards = registry.catalogue().providers
+    cards = catalogue(args.config, args.folder)
     if args.json:
         report = [
             {"name": card.name, "title": card.title, "available": card.available,
@@ -44,7 +41,22 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.DONE if any(card.available for card in cards) else ExitCode.FAILED
 
 
-def _folder(named: str) -> str:
-    path = find(named, os.environ)
+def catalogue(config_file: str, folder: str = "") -> list[ProviderCard]:
+    """Return a card for each provider, with the drop-ins and prices of a configuration.
+
+    Args:
+        config_file: as for `voiced run`; "" = where one is found.
+        folder: of drop-ins, in place of the configuration's.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    from voiced.providers import prices
+    from voiced.providers.registry import Registry
+
+    path = find(config_file, os.environ)
     config = Config() if path is None else parse(read_text(path), str(path))
-    return config.providers_folder(Path.cwd() if path is None else path.parent)
+    prices.overrule(config.prices)
+    registry = Registry()
+    registry.scan(folder or config.providers_folder(Path.cwd() if path is None else path.parent))
+    return registry.catalogue().providers

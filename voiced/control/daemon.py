@@ -19,6 +19,7 @@ from voiced.control.books import Books
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
 from voiced.control.config.values import first_values, folders_named, unknown_pages, without_effect
 from voiced.control.hands import Events, Hands
+from voiced.control.instance import RUN_FILE, RunFile
 from voiced.control.keys import find_keys, scrubbed
 from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
@@ -60,25 +61,11 @@ SESSIONS_END_S = 0.6
 """What sessions get to end in at SIGTERM."""
 HANDS_END_S = 1.0
 """What the children get after that, before they are killed."""
-RUN_FILE = "run.json"
 _NO_DOOR = {
     errno.EADDRNOTAVAIL: "set osc.bind to an address that this machine has",
     errno.EACCES: "set an osc.port from 1024 on",
 }
 """What mends a door that does not open; anything else is a port in use."""
-
-
-class RunFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`<state_dir>/run.json`: what a shell on this machine needs to find the daemon."""
-
-    pid: int
-    version: str
-    osc_host: str
-    osc_port: int
-    children: dict[str, int]
-    """Name -> process id, of those that run."""
-    ready: list[str]
-    """Names of the children that said Hello."""
 
 
 class Daemon:
@@ -101,6 +88,7 @@ class Daemon:
     ) -> None:
         self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
         self._notify, self._reread = notify, reread
+        self._environment = environment
         self._stopped = self._learned = self._midi_left_out = False
         self._happened = asyncio.Event()
         self._clock = Clock(loaded.config.speed)
@@ -146,7 +134,10 @@ class Daemon:
         self._minds.doors.append(self._door)
         self.surface.say = self._door.said
         self._midi = MidiDoor(
-            self._from_midi, log.info, environment=scrubbed(environment, keep_keys=False)
+            self._from_midi, log.info,
+            environment=scrubbed(
+                environment, keep_keys=False, keys={found.key for found in keys}
+            ),
         )
         self._midi_running: asyncio.Task[None] | None = None
         self.surface.ports = self._midi.inputs
@@ -468,8 +459,9 @@ class Daemon:
     # --- reload
 
     def reload(self) -> None:
-        """SIGHUP: read the configuration again; a broken one changes nothing."""
+        """SIGHUP: read keys and configuration again; a broken one changes nothing."""
         self._notify.reloading(time.monotonic_ns() // 1000)
+        self._find_keys()
         try:
             fresh = self._reread()
             self._books.replace(LAST_GOOD, fresh.text.encode())
@@ -480,6 +472,13 @@ class Daemon:
             return
         self._apply(fresh)
         self._notify.ready(self.surface.sentence())
+
+    def _find_keys(self) -> None:
+        found, problems = find_keys(self._state_dir, self._environment)
+        for problem in problems:
+            self._trouble("keys", problem)
+        if changed := self._hands.find_keys_again(found):
+            log.info("= keys changed: %s", ", ".join(changed))
 
     def _apply(self, fresh: Loaded) -> None:
         wanted = reload(self._loaded.config, fresh.config, fresh.folder)

@@ -65,7 +65,8 @@ class Hands:
     ) -> None:
         self._loop, self._config, self._folder = loop, config, folder
         self._state_dir, self._environment, self._events = state_dir, environment, events
-        self._keys = {found.server: found.key for found in keys}
+        self._found = {found.server: found.key for found in keys}
+        self._keys = dict(self._found)
         self.device_fd, self.device = DeviceSegment.create()
         self._lane_fds: dict[str, int] = {}
         self.lanes: dict[str, LaneSegment] = {}
@@ -133,6 +134,24 @@ class Hands:
         self._keys[server] = key
         self.network.send(SetKey(server=server, key=key))
 
+    def find_keys_again(self, keys: Iterable[FoundKey]) -> list[str]:
+        """Give network the keys that are new or gone since they were last looked for.
+
+        A key that came through a door stays, unless its file or variable has changed since.
+
+        Returns:
+            The servers whose key changed.
+        """
+        before, self._found = self._found, {found.server: found.key for found in keys}
+        changed = sorted(
+            server
+            for server in {**before, **self._found}
+            if before.get(server) != self._found.get(server)
+        )
+        for server in changed:
+            self.set_key(server, self._found.get(server, ""))
+        return changed
+
     def next_deadline(self) -> float | None:
         """When a child's machine wants a tick, real monotonic seconds; None = never."""
         deadlines = [child.supervision.next_deadline() for child in self.children]
@@ -187,7 +206,11 @@ class Hands:
             owner=owner,
             module=f"voiced.{owner.value}",
             union=union,
-            environment=scrubbed(self._environment, keep_keys=owner is Owner.NETWORK),
+            environment=scrubbed(
+                self._environment,
+                keep_keys=owner is Owner.NETWORK,
+                keys=self._found.values(),
+            ),
             pass_fds=tuple(sorted(fds | set(self.edge_wake.fds))),
             stale_s=ENGINE_STALE_S if owner is Owner.INFERENCE else STALE_S,
         )

@@ -16,13 +16,12 @@ from typing import Any
 
 from voiced.control.config import LAST_GOOD, Loaded, find, load, state_dir_of
 from voiced.control.daemon import Daemon
+from voiced.control.instance import LOCK_FILE
 from voiced.control.journal import make_private_folder, replace_file
 from voiced.control.sdnotify import Notify
 from voiced.errors import ConfigError, ExitCode, VoicedError
 
 log = logging.getLogger("voiced")
-
-LOCK_FILE = "lock"
 
 
 def run(config: str = "", settings: Sequence[str] = (), *, strict: bool = False) -> ExitCode:

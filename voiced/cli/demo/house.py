@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 from typing import Final
 
+from voiced.control.instance import RUN_FILE
 from voiced.control.osc.client import Client
 from voiced.errors import VoicedError
 
 START_S: Final = 60.0
 _STOP_S: Final = 10.0
-_RUN_FILE: Final = "run.json"
 CONVERSATION: Final = "conversation.wav"
 
 
@@ -70,7 +70,7 @@ class House:
             if self._process is not None and self._process.poll() is not None:
                 break
             try:
-                told = json.loads((self.state_dir / _RUN_FILE).read_text(encoding="utf-8"))
+                told = json.loads((self.state_dir / RUN_FILE).read_text(encoding="utf-8"))
             except (FileNotFoundError, ValueError):
                 told = {"ready": []}
             if wanted <= set(told["ready"]):
