@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PAGES = {
     "docs/addresses.md": ("voiced.cli", "addresses", "--markdown"),
-    "docs/lifecycle.svg": ("voiced.mind.diagram",),
+    "docs/lifecycle.md": ("voiced.mind.diagram",),
 }
 """A page, and the module with arguments that prints it."""
 

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from voiced.messages.network import LegMessage, NetworkTrouble, Value
 from voiced.messages.network import WarmUp as WarmUpProvider
-from voiced.mind import commands, couplings, events, inputs, machine, readouts
+from voiced.mind import commands, couplings, events, inputs, machine, readouts, toolbox, tools
 from voiced.mind.effects import AgentEffect, Callback, Row, SignalNow
 from voiced.mind.inputs import AgentInput, Instant, Origin
 from voiced.mind.session import Attempts, Lifecycle, Trigger
@@ -93,6 +93,11 @@ class Agent:
         """The conversation's table, oldest row first."""
         return self._state.transcript.rows
 
+    @property
+    def tools(self) -> list[toolbox.ShownTool]:
+        """Every tool that was declared, with the mode in force."""
+        return toolbox.shown(self._state.toolbox, self._state.parameters)
+
     def value(self, page: str, name: str) -> Value:
         """Return a stored value; of a secret 1 or 0, whether there is one.
 
@@ -132,6 +137,20 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
             commands.say(s, event)
         case inputs.NoteText():
             commands.note(s, event)
+        case inputs.RegisterTool():
+            tools.register(s, event)
+        case inputs.UnregisterTool():
+            tools.unregister(s, event)
+        case inputs.SetTools():
+            tools.configure(s, event)
+        case inputs.ToolAnswer():
+            tools.answered(s, event)
+        case inputs.ToolProgress():
+            tools.progress(s, event)
+        case inputs.DecideTool():
+            tools.decide(s, event)
+        case inputs.ExecutorGone():
+            tools.executor_gone(s, event)
         case inputs.Started():
             _started(s, event)
         case inputs.Stopping():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from voiced.messages import network as wire
 from voiced.messages.network import Value
-from voiced.mind import machine
+from voiced.mind import machine, tools, watch
 from voiced.mind.effects import ForgetSession, RowsCleared, Told, WarmUp
 from voiced.mind.gate import guards
 from voiced.mind.inputs import HolderGone, NoteText, Origin, Press, SayText, SetMute, Write
@@ -125,6 +125,7 @@ def _send_text(s: AgentState, command: Press) -> None:
         case Lifecycle.OPEN:
             s.emit(*s.transcript.typed(s.leg, text, s.now, unsent=False))
             s.send(wire.SendText(agent=s.name, leg=s.leg, text=text))
+            watch.text_sent(s)
             s.waiting = True
         case Lifecycle.REFRESHING:
             s.emit(*s.transcript.typed(s.leg, text, s.now, unsent=True))
@@ -187,6 +188,14 @@ def _forget(s: AgentState, command: Press) -> None:
         machine.began(s, s.session)
 
 
+def _approve_tools(s: AgentState, command: Press) -> None:
+    tools.decide_all(s, command, approve=True)
+
+
+def _deny_tools(s: AgentState, command: Press) -> None:
+    tools.decide_all(s, command, approve=False)
+
+
 _PULSES: dict[str, Pulse] = {
     "Connect": _connect,
     "Disconnect": _disconnect,
@@ -202,6 +211,8 @@ _PULSES: dict[str, Pulse] = {
     "Initialize": _initialize,
     "Shutdown": _shutdown,
     "Forget": _forget,
+    "Approvetools": _approve_tools,
+    "Denytools": _deny_tools,
 }
 
 

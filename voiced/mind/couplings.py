@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voiced.mind import commands, events, machine, refresh
+from voiced.mind import commands, events, machine, refresh, stall, tools, watch
 from voiced.mind.effects import SetGate, StopHands
 from voiced.mind.gate import is_open
 from voiced.mind.session import Lifecycle, Trigger
@@ -39,6 +39,10 @@ def deadlines(s: AgentState) -> Iterator[int]:
         if s.session.closing:
             yield s.session.closing_by
         yield from _plan_deadlines(s)
+        stall_at = watch.deadline(s)
+        if stall_at is not None:
+            yield stall_at
+    yield from tools.deadlines(s)
 
 
 def _plan_deadlines(s: AgentState) -> Iterator[int]:
@@ -105,6 +109,7 @@ def _one_turn(s: AgentState) -> bool:
         or session.closing
         or reply.exchanged
         or not (reply.status == "completed" and reply.words)
+        or reply.calls
     ):
         return False
     reply.exchanged = True
@@ -166,7 +171,7 @@ def _exchange(s: AgentState) -> bool:
     if s.lifecycle is not Lifecycle.OPEN or plan is None or session is None:
         return False
     goes_on = refresh.possible(s.card, s.parameters.flag("Autosessionrefresh"))
-    idle = not (s.reply.busy or s.user_speaking or s.waiting)
+    idle = not (s.reply.busy or s.user_speaking or s.waiting or s.tool_holds)
     due = plan.due_ns if goes_on and idle else plan.latest_ns
     if s.now.mono_ns < due:
         return False
@@ -258,6 +263,8 @@ COUPLINGS = (
     _no_wish,
     _one_turn,
     _closing,
+    tools.overdue,
+    stall.stalled,
     _warning,
     _exchange,
     _ended,
@@ -265,6 +272,7 @@ COUPLINGS = (
     _stop_hands,
     _remembered,
     _dial,
+    tools.tell_leg,
     _turn_end,
     _gate,
 )

@@ -78,8 +78,38 @@ class RowsCleared(Effect, frozen=True, kw_only=True):
     """The table is empty again."""
 
 
+class ShowText(Effect, frozen=True, kw_only=True):
+    """/<agent>/text: what the model shows without speaking it."""
+
+    text: str
+
+
+class RunTool(Effect, frozen=True, kw_only=True):
+    """A tool call for its executor alone: /<agent>/tool/call and /<agent>/tool/do/<name>.
+
+    Kind "config": the message that the configuration says. Answered by `ToolAnswer`.
+    """
+
+    executor: Origin
+    call_id: str
+    name: str
+    arguments: str
+    """JSON object."""
+    values: tuple[int | float | str, ...]
+    """The arguments in the schema's order."""
+
+
+class DropCall(Effect, frozen=True, kw_only=True):
+    """A result is not wanted any more: /<agent>/tool/cancelled, or timeout where it is too late."""
+
+    executor: Origin
+    call_id: str
+    name: str
+    late: bool
+
+
 class Caption(Effect, frozen=True, kw_only=True):
-    """The line on show of one speaker ("user" or "assistant"); "" when done."""
+    """The line on show of one speaker ("user" or "assistant"), "" when done; or a "word"."""
 
     who: str
     line: str
@@ -184,5 +214,5 @@ class Log(Effect, frozen=True, kw_only=True):
 AgentEffect: TypeAlias = (
     Told | Callback | SignalNow | RowWritten | RowRemoved | RowsCleared | Caption | Refused | Send
     | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed
-    | ForgetSession | Spend | Log
+    | ForgetSession | Spend | Log | ShowText | RunTool | DropCall
 )  # fmt: skip

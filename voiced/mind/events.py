@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from voiced.messages import network as wire
-from voiced.mind import journal, machine, refresh, tools
+from voiced.mind import journal, machine, refresh, tools, watch
 from voiced.mind.session import Lifecycle, Trigger
 from voiced.mind.state import HEARD_GRACE_S, AgentState, Reply, Session
 
@@ -52,6 +52,9 @@ def _fact(s: AgentState, event: wire.LegMessage) -> None:
             pass  # Where there is no loudspeaker the words stand as text.
         case wire.Heard():
             s.emit(*s.transcript.heard(event, s.now))
+            turn = s.transcript.turns.named("assistant", event.leg, event.item)
+            if turn is not None and s.parameters.flag("Enableoutputtranscription"):
+                s.emit(*s.captions.heard(turn, s.now.mono_ns))
         case wire.ReplyHeard():
             _reply_heard(s, event)
 
@@ -138,6 +141,7 @@ def _speech_started(s: AgentState, session: Session, event: wire.SpeechStarted) 
     s.transcript.speech_started(event.leg, event.frame)
     s.waiting = False
     if not s.user_speaking:
+        watch.turn_began(s)
         s.user_speaking = True
         s.callback("onUserSpeechStarted", 1)
 
@@ -147,15 +151,22 @@ def _speech_ended(s: AgentState, session: Session, event: wire.SpeechEnded) -> N
     if s.user_speaking:
         s.user_speaking = False
         s.waiting = True
+        watch.turn_ended(s, event.frame)
         s.callback("onUserSpeechEnded", 1)
 
 
 def _user_text(s: AgentState, session: Session, event: wire.UserText) -> None:
     s.emit(*s.transcript.user_text(event, s.now))
+    turn = s.transcript.turns.named("user", event.leg, event.item)
+    if turn is not None and s.parameters.flag("Enableusertranscription"):
+        s.emit(*s.captions.user(turn, s.now.mono_ns))
+    if event.text.strip():
+        s.watch.words = True
 
 
 def _dropped(s: AgentState, session: Session, event: wire.UserTurnDropped) -> None:
     s.emit(*s.transcript.user_dropped(event, s.now))
+    watch.turn_dropped(s)
     if not s.reply.busy:
         s.waiting = False
 
@@ -170,6 +181,7 @@ def _skipped(s: AgentState, session: Session, event: wire.TurnsSkipped) -> None:
 
 def _response_started(s: AgentState, session: Session, event: wire.ResponseStarted) -> None:
     s.reply = Reply(leg=event.leg, response=event.response, running=True, heard=False)
+    watch.reply_began(s)
     s.waiting = True
     if session.closing:
         session.awaits_goodbye = False
@@ -180,21 +192,31 @@ def _assistant_text(s: AgentState, session: Session, event: wire.AssistantText) 
     s.emit(*s.transcript.assistant_text(event, s.now))
     if event.response == s.reply.response and event.text.strip():
         s.reply.words = True
+        watch.reply_moved(s)
 
 
 def _playing(s: AgentState, session: Session, event: wire.Playing) -> None:
     if event.response == s.reply.response and not s.reply.heard:
         s.reply.speaking = s.reply.words = True
         s.waiting = False
+        s.emit(*s.captions.sounds())
 
 
 def _response_done(s: AgentState, session: Session, event: wire.ResponseDone) -> None:
-    s.emit(*s.transcript.response_done(event.leg, event.response, event.status, s.now))
     reply = s.reply
-    if event.response != reply.response:
+    own = event.response == reply.response
+    if own:
+        reply.calls = reply.calls and tools.answer_follows(s)
+    s.emit(
+        *s.transcript.response_done(
+            event.leg, event.response, event.status, s.now, leads=own and reply.calls
+        )
+    )
+    if not own:
         return
     reply.running, reply.status = False, event.status
-    s.waiting = False
+    watch.reply_done(s, event.status, reply.words)
+    s.waiting = s.watch.owed is not None or s.tool_holds
     if event.status == "completed" and reply.words:
         s.replayable = True
     if event.status == "failed":
@@ -211,6 +233,8 @@ def _reply_heard(s: AgentState, event: wire.ReplyHeard) -> None:
     if event.latency_s >= 0 and event.leg == s.leg and s.session is not None:
         s.metered.latency_s = event.latency_s
         s.journal(journal.LatencyLine, response=event.response, seconds=event.latency_s)
+    turns = s.transcript.turns.of_response(event.leg, event.response)
+    s.emit(*s.captions.ended(turns, s.now.mono_ns))
     if (event.leg, event.response) == (s.reply.leg, s.reply.response):
         reply_heard(s)
 
@@ -225,6 +249,7 @@ def reply_heard(s: AgentState) -> None:
 
 def _meter(s: AgentState, session: Session, event: wire.Meter) -> None:
     s.metered.buffered_s, s.metered.rx_age_s = event.buffered_s, event.rx_age_s
+    watch.metered(s, event)
     if s.reply.heard_by is not None and event.buffered_s > 0:
         s.reply.heard_by = s.after(event.buffered_s + HEARD_GRACE_S)
         if session.closing:
@@ -241,10 +266,6 @@ def _signal(s: AgentState, session: Session, event: wire.ProviderSignal) -> None
 def _affect(s: AgentState, session: Session, event: wire.Affect) -> None:
     turn = s.transcript.turns.named("user", event.leg, event.item)
     s.callback("onAffect", turn.row_id if turn is not None else "", event.scores)
-
-
-def _tool_cancelled(s: AgentState, session: Session, event: wire.ToolCancelled) -> None:
-    s.log("debug", f"< tool call {event.call_id} was cancelled; it was answered already")
 
 
 _TAKES: dict[type[wire.LegMessage], Take] = {
@@ -266,7 +287,7 @@ _TAKES: dict[type[wire.LegMessage], Take] = {
     wire.Meter: _meter,
     wire.Handle: _handle,
     wire.ToolCall: tools.call,
-    wire.ToolCancelled: _tool_cancelled,
+    wire.ToolCancelled: tools.cancelled,
     wire.ProviderSignal: _signal,
     wire.Affect: _affect,
     wire.LegTrouble: _trouble,

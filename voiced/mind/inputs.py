@@ -31,6 +31,38 @@ class Origin(msgspec.Struct, frozen=True):
     """Tells two of a kind apart: "127.0.0.1:52133", a binding's name."""
 
 
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """One tool that is executed outside the mind."""
+
+    name: str
+    description: str
+    schema: str
+    """JSON schema of its arguments, as text: what the model is shown."""
+    executor: Origin
+    """Who runs it. Kind "config": the configuration says what is sent."""
+    mode: str = "enabled"
+    """What whoever declared it wants; a Tool slot that names it decides."""
+    confirm: bool = False
+    """A call waits until the operator approves it."""
+    answers: bool = True
+    """False: fire and forget, whoever executes it sends no result."""
+    silence_s: float = 0.0
+    """The executor may be silent for so long; 0 = what the agent's setting says."""
+
+
+class ToolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says about all tools of an agent."""
+
+    tools: tuple[Tool, ...] = ()
+    """Declared in the configuration."""
+    silence_s: float = 10.0
+    """An executor that says nothing for so long has failed."""
+    rate: int = 30
+    """Calls a minute."""
+    confirm: tuple[str, ...] = ()
+    """Names of tools whose calls wait for approval, whoever declared them; "*" = all."""
+
+
 class Input(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What every input of this module is."""
 
@@ -81,6 +113,58 @@ class NoteText(Input, frozen=True, kw_only=True):
 
     text: str
     origin: Origin
+
+
+class RegisterTool(Input, frozen=True, kw_only=True):
+    """/<agent>/tool/register: its executor is whoever sent it."""
+
+    tool: Tool
+    origin: Origin
+
+
+class UnregisterTool(Input, frozen=True, kw_only=True):
+    """/<agent>/tool/unregister."""
+
+    name: str
+    origin: Origin
+
+
+class SetTools(Input, frozen=True, kw_only=True):
+    """The configuration was read again: its tools, and what it says about all tools."""
+
+    settings: ToolSettings
+
+
+class ToolAnswer(Input, frozen=True, kw_only=True):
+    """/<agent>/tool/result, or error where not `ok`."""
+
+    call_id: str
+    ok: bool
+    result: str
+    origin: Origin
+
+
+class ToolProgress(Input, frozen=True, kw_only=True):
+    """/<agent>/tool/progress: the executor is still at work."""
+
+    call_id: str
+    text: str
+    origin: Origin
+
+
+class DecideTool(Input, frozen=True, kw_only=True):
+    """/<agent>/tool/approve, or deny."""
+
+    call_id: str
+    approve: bool
+    origin: Origin
+
+
+class ExecutorGone(Input, frozen=True, kw_only=True):
+    """Nobody takes calls there any more; `for_good`: its connection is closed."""
+
+    origin: Origin
+    for_good: bool
 
 
 class Started(Input, frozen=True, kw_only=True):
@@ -161,4 +245,6 @@ AgentInput: TypeAlias = (
     Write | Press | HolderGone | SetMute | SayText | NoteText | Started | Stopping | NetworkReady
     | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
     | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
+    | RegisterTool | UnregisterTool | SetTools | ToolAnswer | ToolProgress | DecideTool
+    | ExecutorGone
 )  # fmt: skip

@@ -14,7 +14,7 @@ from voiced.messages.network import (
     SendText,
     TurnEnd,
 )
-from voiced.mind import journal, refresh, stamps, tools
+from voiced.mind import journal, refresh, stamps, tools, watch
 from voiced.mind.cost import LegCost, dearest, price_of
 from voiced.mind.effects import RowsCleared, Spend, StopSpeaker, TraceClosed
 from voiced.mind.session import (
@@ -61,6 +61,8 @@ def connect(s: AgentState, press_frame: int = -1) -> None:
     s.cost.start_conversation(s.leg + 1)
     s.wish(True)
     s.reply, s.waiting, s.paused, s.metered = Reply(), False, False, Metered()
+    s.watch = watch.Watch()
+    s.calls.begin()
     s.dial_at, s.failures, s.trouble = s.now.mono_ns, 0, ""
 
 
@@ -99,7 +101,7 @@ def dial(s: AgentState, session: Session) -> None:
             leg=s.leg,
             provider=session.provider,
             parameters=s.parameters.for_leg(),
-            tools=tools.declarations(s),
+            tools=tools.declare(s),
             from_frame=session.from_frame,
             not_before_frame=session.opened_frame,
             pressed_frame=session.press_frame,
@@ -146,8 +148,12 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
         s.plan = refresh.cap_plan(s.now.mono_ns, card.max_session_s)
     for text in s.transcript.take_unsent():
         s.send(SendText(agent=s.name, leg=s.leg, text=text))
+        watch.text_sent(s)
         s.waiting = True
-    s.waiting = s.waiting or session.respond
+    if session.respond:
+        watch.asked_again(s)
+        s.waiting = True
+    tools.leg_opened(s)
     if session.turn_end_leg == s.leg:
         session.turn_end = -1
     session.press_frame = session.from_frame = -1
@@ -206,13 +212,14 @@ def leg_over(s: AgentState) -> None:
     if leg is not None and not leg.ended:
         book(s, leg, leg.end(), "leg ended")
     s.user_speaking = False
+    watch.leg_over(s)
 
 
 def exchange(s: AgentState, session: Session, trigger: Trigger, reason: str, why: str) -> None:
     """From open to refreshing: the leg is lost, or given up before the service ends it."""
     planned = trigger in (Trigger.GOAWAY, Trigger.CAP_REACHED)
     s.fire(trigger)
-    if planned:
+    if planned or trigger is Trigger.STALLED:
         s.send(CloseLeg(agent=s.name, leg=s.leg, let_finish=True))
     lived_s = (s.now.mono_ns - (s.leg_opened_ns or 0)) / SECOND
     leg_over(s)
@@ -239,7 +246,7 @@ def exchange(s: AgentState, session: Session, trigger: Trigger, reason: str, why
         s.trouble = why
         if lived_s >= STABLE_S:
             s.failures = 0
-        retry(s, counts=trigger is Trigger.CLOSED)
+        retry(s, counts=trigger is not Trigger.NETWORK_LOST)
 
 
 def retry(s: AgentState, *, counts: bool) -> None:
@@ -279,6 +286,7 @@ def end(s: AgentState, trigger: Trigger, reason: str, *, cut: bool) -> None:
     """End the session: the leg is told, and has END_S to say that it closed."""
     s.fire(trigger)
     s.dial_at = None
+    tools.session_over(s)
     if s.session is not None:
         s.session.end_reason = reason
         s.session.end_by = s.after(STOP_S if s.stopping else END_S)
@@ -305,6 +313,7 @@ def over(s: AgentState) -> None:
     """The session has ended (disconnected was reached): close its books and tell."""
     session = s.session
     leg_over(s)
+    tools.session_over(s)
     if session is None:
         return
     s.emit(*s.transcript.end(s.now))
@@ -329,6 +338,7 @@ def over(s: AgentState) -> None:
         s.callback("onSessionEnd", session.id, session.end_reason, trace, s.cost.conversation)
     if session.expired:
         s.status("expired", "the service's limit for one session was reached")
+    s.emit(*s.captions.clear())
     s.session, s.plan, s.dial_at, s.trouble, s.failures = None, None, None, "", 0
     s.parameters.thaw()
 

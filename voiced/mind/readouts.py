@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voiced.mind import cost
+from voiced.mind import cost, tools
 from voiced.mind.effects import SetLane, SignalNow
 from voiced.mind.gate import guards
 from voiced.mind.parameters import PAR
@@ -55,6 +55,7 @@ def publish(s: AgentState) -> None:
     s.tell("Pricing", _pricing(s))
     s.tell("Conversationcost", cost.usd_text(s.cost.conversation_shown))
     s.tell("Sessioncost", cost.usd_text(s.cost.session_shown))
+    s.tell("Pendingtools", tools.pending_text(s))
     if s.session is not None:
         s.tell("Sessionid", s.session.id)
     now = phase(s)

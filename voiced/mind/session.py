@@ -81,6 +81,8 @@ class Trigger(Enum):
     CLOSED = "Closed"
     """The leg is over; nobody asked for it, except in ending."""
     NETWORK_LOST = "NetworkLost"
+    STALLED = "Stalled"
+    """The link lives and the service owes an answer: the leg is given up."""
     END_TIMEOUT = "EndTimeout"
     """The leg did not say that it closed."""
 
@@ -103,11 +105,12 @@ TRANSITIONS: dict[Lifecycle, dict[Trigger, Lifecycle]] = {
         Trigger.BUDGET_EXCEEDED: Lifecycle.ENDING,
         Trigger.EXPIRED: Lifecycle.ENDING,
         Trigger.REFUSED: Lifecycle.ENDING,
-        # The session goes on with a new leg: four reasons, one thing.
+        # The session goes on with a new leg: five reasons, one thing.
         Trigger.GOAWAY: Lifecycle.REFRESHING,
         Trigger.CAP_REACHED: Lifecycle.REFRESHING,
         Trigger.CLOSED: Lifecycle.REFRESHING,
         Trigger.NETWORK_LOST: Lifecycle.REFRESHING,
+        Trigger.STALLED: Lifecycle.REFRESHING,
     },
     Lifecycle.REFRESHING: {
         Trigger.OPENED: Lifecycle.OPEN,

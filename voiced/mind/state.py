@@ -8,15 +8,19 @@ import msgspec
 
 from voiced.messages.network import ProviderCard, ToNetwork, Value
 from voiced.mind import journal, stamps
+from voiced.mind.calls import Calls
+from voiced.mind.captions import Captions
 from voiced.mind.cost import Cost
 from voiced.mind.effects import AgentEffect, Callback, Journal, Keep, Log, Refused, Send, Told
 from voiced.mind.gate import Intent, Talk
-from voiced.mind.inputs import Instant, Origin
+from voiced.mind.inputs import Instant, Origin, ToolSettings
 from voiced.mind.parameters import PAR, Parameters, Place
 from voiced.mind.refresh import Plan
 from voiced.mind.session import SECOND, Attempts, Lifecycle, label, step
 from voiced.mind.session import Trigger as Trigger
+from voiced.mind.toolbox import Toolbox
 from voiced.mind.transcript import Style, Transcript
+from voiced.mind.watch import Watch
 
 MIND = Origin(kind="mind")
 HEARD_GRACE_S = 2.0
@@ -35,6 +39,8 @@ class AgentSetup(msgspec.Struct, frozen=True, kw_only=True):
     """What `Keep` effects of an earlier life asked to keep."""
     trace_dir: str = ""
     """Folder of this agent's traces where Sessiontracedir is empty: for onSessionEnd."""
+    tools: ToolSettings = ToolSettings()
+    """The configuration's tools, and what it says about all."""
     first_leg: int = 1
 
 
@@ -76,6 +82,8 @@ class Reply(msgspec.Struct, kw_only=True):
     """Its last frame sounded, or was cut, or never will."""
     exchanged: bool = False
     """one_turn took it for the exchange's end."""
+    calls: bool = False
+    """It called a tool: what it said so far is no answer yet, that comes with the result."""
     heard_by: int | None = None
     """When it counts as heard even if nobody tells, ns."""
 
@@ -153,6 +161,9 @@ class AgentState:
         self.plan: Plan | None = None
         self.warned = False
         self.reply = Reply()
+        self.watch = Watch()
+        self.toolbox = Toolbox(setup.tools)
+        self.calls = Calls()
         self.waiting = False
         """The user's turn is over, no reply sounds yet."""
         self.user_speaking = False
@@ -170,6 +181,7 @@ class AgentState:
         self.phase = 0
         self.metered = Metered()
         self.transcript = Transcript()
+        self.captions = Captions()
         self.cost = Cost()
         self.now = Instant(mono_ns=0, wall=0.0)
         self.out: list[AgentEffect] = []
@@ -200,6 +212,11 @@ class AgentState:
     def leg_open(self) -> bool:
         """Whether a leg takes messages."""
         return self.lifecycle is Lifecycle.OPEN
+
+    @property
+    def tool_holds(self) -> bool:
+        """Whether the present leg's model waits for a tool's result."""
+        return self.calls.hold(self.leg)
 
     @property
     def intent(self) -> Intent:

@@ -1,34 +1,129 @@
-"""The seat of tools: what the model may call, and an answer to every call, so that none hangs.
+"""Tool calls, from the model's wish to the result it is given: one path, and an answer to each.
 
-Only `end_conversation` works; executors come later. Any other call is answered with a sentence
-that says so.
+    asked -> (waits for approval) -> runs at its executor -> answered
+
+Every call leaves a row `tool_call` and exactly one row `tool_result` with the same call_id. The leg
+that called is told the result once; where another leg has taken its place, the result is kept for
+the same call made again, since a turn that was not answered is put to the new leg, and the new leg
+is told it in words.
 """
 
 from __future__ import annotations
 
-from voiced.messages.network import ToolCall, ToolDeclaration, ToolResult
+from collections.abc import Iterator
+
+import msgspec
+
+from voiced.messages.network import (
+    Note,
+    ToolCall,
+    ToolCancelled,
+    ToolDeclaration,
+    ToolResult,
+    UpdateLeg,
+)
+from voiced.mind import schema as schemas
+from voiced.mind import toolbox, watch
+from voiced.mind.calls import Call, CallState, Finished, Over
+from voiced.mind.effects import DropCall, RunTool, ShowText
+from voiced.mind.inputs import (
+    DecideTool,
+    ExecutorGone,
+    Origin,
+    Press,
+    RegisterTool,
+    SetTools,
+    ToolAnswer,
+    ToolProgress,
+    UnregisterTool,
+)
+from voiced.mind.session import SECOND
 from voiced.mind.state import HEARD_GRACE_S, AgentState, Session
 
-END_CONVERSATION = "end_conversation"
 CLOSING_S = 30.0
 """The closing words of a reply that is still running have so long to end."""
+MOST_PENDING = 16
+LONGEST_RESULT = 32_768
+"""Characters of a result; what is longer is cut, and says so."""
+KEPT_S = 60.0
+"""A result that came too late for its leg answers the same call of the next one for so long."""
+REMEMBERED = 64
+"""Call ids that are over and still known."""
+
 NO_TOOLS = "there is no such tool here; answer without it"
 GOODBYE = "the conversation ends after your closing words"
+SHOWN = "it is shown; do not read it aloud"
+STARTED = "done"
+DENIED = "the operator denied this call; go on without it"
+UNAPPROVED = "nobody approved this call in time; go on without it"
+CANCELLED = "cancelled"
+TOO_MANY = "too many tool calls in one minute; answer without tools for now"
+TOO_MANY_PENDING = "too many tool calls wait for their results; wait for those"
 
-_END_DECLARATION = ToolDeclaration(
-    name=END_CONVERSATION,
-    description="End this conversation. Say goodbye first, then call this.",
-    schema='{"type": "object", "properties": {}, "required": []}',
-)
+
+# --- what legs are told of
 
 
-def declarations(s: AgentState) -> list[ToolDeclaration]:
-    """Return the tools that a leg is told of."""
-    return [_END_DECLARATION] if s.parameters.flag("Allowendconversation") else []
+def declare(s: AgentState) -> list[ToolDeclaration]:
+    """Return the tools for a leg that is being opened, and remember what it knows."""
+    s.calls.declared = toolbox.declarations(s.toolbox, s.parameters)
+    return s.calls.declared
+
+
+def tell_leg(s: AgentState) -> bool:
+    """Tell an open leg of tools that came, went or changed."""
+    known = s.calls.declared
+    if not s.leg_open or toolbox.declarations(s.toolbox, s.parameters) == known:
+        return False
+    s.send(UpdateLeg(agent=s.name, leg=s.leg, parameters={}, tools=declare(s)))
+    return True
+
+
+def register(s: AgentState, event: RegisterTool) -> None:
+    """An executor offers a tool."""
+    code, sentence = s.toolbox.register(event.tool)
+    if code:
+        s.refuse(event.origin, "tool/register", code, sentence)
+    else:
+        s.log("info", f"= tool {event.tool.name} is offered by {event.origin.id}")
+
+
+def unregister(s: AgentState, event: UnregisterTool) -> None:
+    """An executor takes a tool back; calls that run are still answered."""
+    tool = s.toolbox.find(event.name)
+    if tool is None or tool.executor.kind == "config":
+        sentence = f"no executor has registered a tool {event.name[:64]!r}"
+        s.refuse(event.origin, "tool/unregister", "bad_value", sentence)
+    elif toolbox.host_of(tool.executor) != toolbox.host_of(event.origin):
+        sentence = f"{event.name} was registered by {tool.executor.id}, which alone takes it back"
+        s.refuse(event.origin, "tool/unregister", "denied", sentence)
+    else:
+        s.toolbox.unregister(event.name)
+
+
+def configure(s: AgentState, event: SetTools) -> None:
+    """The configuration's part was read again."""
+    s.toolbox.settings = event.settings
+
+
+def executor_gone(s: AgentState, event: ExecutorGone) -> None:
+    """Nobody is there any more: the model is told at once, and of a closed connection's tools."""
+    if event.for_good:
+        for tool in s.toolbox.gone(event.origin):
+            s.log("warning", f"! tool {tool.name} is gone with {event.origin.id}")
+    for call in s.calls.in_state(CallState.RUNNING):
+        if call.tool.executor == event.origin:
+            _fail(s, call, "gone", f"{call.name} cannot be reached; go on without it")
+
+
+# --- the model calls
 
 
 def call(s: AgentState, session: Session, event: ToolCall) -> None:
-    """Answer a call of the model, and write it down."""
+    """Take a call of the model: run it, let it wait for approval, or answer why not."""
+    if not s.leg_open or s.calls.known(event.leg, event.call_id):
+        s.log("debug", f"< tool call {event.call_id} came twice, or too late")
+        return
     s.callback("onToolCall", event.call_id, event.name, event.arguments)
     message = f"{event.name}({event.arguments})"
     s.emit(
@@ -36,28 +131,346 @@ def call(s: AgentState, session: Session, event: ToolCall) -> None:
             event.leg, "tool", "tool_call", message, s.now, call_id=event.call_id, name=event.name
         )
     )
-    ends = event.name == END_CONVERSATION and s.parameters.flag("Allowendconversation")
-    _answer(s, event, ends, GOODBYE if ends else NO_TOOLS)
-    if ends and not session.closing:
-        session.closing, session.awaits_goodbye = END_CONVERSATION, not s.reply.busy
+    match event.name:
+        case toolbox.END_CONVERSATION if s.parameters.flag("Allowendconversation"):
+            _end_conversation(s, session, event)
+        case toolbox.OUTPUT_TEXT if s.parameters.flag("Outputtext"):
+            _output_text(s, event)
+        case _:
+            _call_tool(s, event)
+
+
+def _end_conversation(s: AgentState, session: Session, event: ToolCall) -> None:
+    _answer(s, event, ok=True, result=GOODBYE)
+    if not session.closing:
+        session.closing, session.awaits_goodbye = event.name, not s.reply.busy
         session.closing_by = s.after(CLOSING_S if s.reply.running else HEARD_GRACE_S)
 
 
-def _answer(s: AgentState, event: ToolCall, ok: bool, result: str) -> None:
-    s.send(
-        ToolResult(
-            agent=s.name,
-            leg=event.leg,
-            call_id=event.call_id,
-            name=event.name,
-            ok=ok,
-            result=result,
+def _output_text(s: AgentState, event: ToolCall) -> None:
+    given, problem = schemas.arguments(toolbox.OUTPUT_SCHEMA, event.arguments)
+    if problem:
+        _answer(s, event, ok=False, result=problem)
+        return
+    text = str(given["text"])
+    s.emit(ShowText(text=text))
+    s.emit(*s.transcript.add(event.leg, "assistant", "text", text, s.now, shown=True))
+    _answer(s, event, ok=True, result=SHOWN)
+
+
+def _call_tool(s: AgentState, event: ToolCall) -> None:
+    tool = s.toolbox.find(event.name)
+    mode = toolbox.DISABLED if tool is None else toolbox.mode_of(tool, s.parameters)
+    if tool is None or mode == toolbox.DISABLED:
+        _answer(s, event, ok=False, result=NO_TOOLS)
+        return
+    blocking = mode != toolbox.NONBLOCKING
+    if blocking:
+        s.reply.calls = True
+        watch.paused(s)
+    schema = s.toolbox.schema(tool)
+    given, problem = schemas.arguments(schema, event.arguments)
+    if problem:
+        _refuse(s, event, blocking, f"the arguments do not fit: {problem}")
+        return
+    asked = Call(
+        call_id=event.call_id,
+        leg=event.leg,
+        asked_as=event.call_id,
+        name=event.name,
+        tool=tool,
+        blocking=blocking,
+        arguments=msgspec.json.encode(given, order="sorted").decode(),
+        values=schemas.in_order(schema, given),
+        since=s.now.mono_ns,
+    )
+    if _taken_up(s, asked):
+        return
+    pending = s.calls.pending
+    if len(pending) >= MOST_PENDING:
+        _refuse(s, event, blocking, TOO_MANY_PENDING)
+    elif not _within_rate(s):
+        _refuse(s, event, blocking, TOO_MANY)
+    else:
+        # An executor still at work for an older leg may have been given the same id.
+        while asked.asked_as in pending:
+            asked.asked_as += "'"
+        pending[asked.asked_as] = asked
+        if s.toolbox.confirms(tool):
+            s.status("approval", f"{event.name} waits for approval: Approvetools or Denytools")
+        else:
+            _run(s, asked)
+
+
+def _within_rate(s: AgentState) -> bool:
+    """Count a call; False where the last minute has had all it may."""
+    since, times = s.now.mono_ns - 60 * SECOND, s.calls.times
+    while times and times[0] <= since:
+        times.popleft()
+    if len(times) < s.toolbox.settings.rate:
+        times.append(s.now.mono_ns)
+        return True
+    s.error(
+        "tools", "rate",
+        f"the model calls more than {s.toolbox.settings.rate} tools a minute: it is refused more",
+    )  # fmt: skip
+    return False
+
+
+def _run(s: AgentState, call: Call) -> None:
+    call.state, call.since = CallState.RUNNING, s.now.mono_ns
+    s.emit(
+        RunTool(
+            executor=call.tool.executor,
+            call_id=call.asked_as,
+            name=call.name,
+            arguments=call.arguments,
+            values=call.values,
         )
     )
+    if not call.tool.answers:
+        _finish(s, call, ok=True, result=STARTED)
+
+
+def _taken_up(s: AgentState, asked: Call) -> bool:
+    """A call that an older leg made already: it is not run twice."""
+    done = s.calls.finished.pop((asked.name, asked.arguments), None)
+    if done is not None and s.now.mono_ns < done.until:
+        _finish(s, asked, ok=done.ok, result=done.result)
+        return True
+    for running in s.calls.pending.values():
+        same = (running.name, running.arguments) == (asked.name, asked.arguments)
+        if same and running.leg < asked.leg:
+            _close_row(s, running, ok=False, result=f"asked again as {asked.call_id}")
+            running.call_id, running.leg = asked.call_id, asked.leg
+            running.blocking = asked.blocking
+            return True
+    return False
+
+
+# --- answers
+
+
+def answered(s: AgentState, event: ToolAnswer) -> None:
+    """An executor brings a result."""
+    call = _asked(s, event.call_id, event.origin, "tool/result" if event.ok else "tool/error")
+    if call is not None:
+        _finish(s, call, ok=event.ok, result=event.result)
+
+
+def progress(s: AgentState, event: ToolProgress) -> None:
+    """An executor says that it is still at work."""
+    call = _asked(s, event.call_id, event.origin, "tool/progress")
+    if call is not None:
+        call.since = s.now.mono_ns
+
+
+def _asked(s: AgentState, call_id: str, origin: Origin, address: str) -> Call | None:
+    """Return the call that an executor speaks of; refuse one that is not its own."""
+    call, shown = s.calls.pending.get(call_id), call_id[:64]
+    if call is None:
+        over = s.calls.over.get(call_id)
+        if over is None:
+            s.refuse(origin, address, "bad_value", f"there is no tool call {shown!r}")
+        else:
+            s.refuse(origin, address, "no_effect", f"the call {shown} is over: {over.why}")
+        return None
+    if call.state is CallState.WAITING:
+        s.refuse(origin, address, "denied", f"the call {shown} waits for approval")
+        return None
+    executor = call.tool.executor
+    if executor.kind != "config" and toolbox.host_of(executor) != toolbox.host_of(origin):
+        s.refuse(origin, address, "denied", f"{call.name} is executed by {executor.id} alone")
+        return None
+    return call
+
+
+def cancelled(s: AgentState, session: Session, event: ToolCancelled) -> None:
+    """The model no longer wants a result: the executor is told, and nobody is answered."""
+    call = s.calls.of(event.leg, event.call_id)
+    if call is None:
+        s.log("debug", f"< tool call {event.call_id} was cancelled; it is over already")
+    else:
+        _drop(s, call, CANCELLED)
+
+
+def session_over(s: AgentState) -> None:
+    """No leg will ask for these results any more."""
+    for call in list(s.calls.pending.values()):
+        _drop(s, call, "the session ended")
+
+
+def leg_opened(s: AgentState) -> None:
+    """Tell the new leg what tools of older legs have answered meanwhile."""
+    for done in s.calls.finished.values():
+        if not done.told and s.now.mono_ns < done.until:
+            done.told = True
+            s.send(Note(agent=s.name, leg=s.leg, text=done.note))
+
+
+def decide(s: AgentState, event: DecideTool) -> None:
+    """The operator approves or denies one call."""
+    call = s.calls.pending.get(event.call_id)
+    word = "tool/approve" if event.approve else "tool/deny"
+    if call is None or call.state is not CallState.WAITING:
+        sentence = f"no tool call {event.call_id[:64]!r} waits for approval; see Pendingtools"
+        s.refuse(event.origin, word, "no_effect", sentence)
+        return
+    _decided(s, call, event.approve)
+
+
+def decide_all(s: AgentState, command: Press, approve: bool) -> None:
+    """Approvetools, Denytools."""
+    waiting = s.calls.in_state(CallState.WAITING)
+    if not waiting:
+        s.refuse(command.origin, command.name, "no_effect", "no tool call waits for approval")
+    for call in waiting:
+        _decided(s, call, approve)
+
+
+def _decided(s: AgentState, call: Call, approve: bool) -> None:
+    if approve:
+        _run(s, call)
+    else:
+        _finish(s, call, ok=False, result=DENIED)
+
+
+def pending_text(s: AgentState) -> str:
+    """Return the Pendingtools readout: `call_id name arguments` of each, one a line."""
+    waiting = s.calls.in_state(CallState.WAITING)
+    return "\n".join(f"{c.asked_as} {c.name} {c.arguments[:200]}" for c in waiting)
+
+
+# --- time
+
+
+def deadlines(s: AgentState) -> Iterator[int]:
+    """Yield when a call's waiting is over."""
+    for call in s.calls.pending.values():
+        due = _due(s, call)
+        if due is not None:
+            yield due
+
+
+def _due(s: AgentState, call: Call) -> int | None:
+    if call.state is CallState.RUNNING:
+        return call.since + int(s.toolbox.silence_s(call.tool) * SECOND)
+    timeout = int(s.parameters.number("Approvaltimeout"))
+    return call.since + timeout * SECOND if timeout else None
+
+
+def overdue(s: AgentState) -> bool:
+    """Give up the first call that has waited too long."""
+    for call in s.calls.pending.values():
+        due = _due(s, call)
+        if due is None or s.now.mono_ns < due:
+            continue
+        if call.state is CallState.WAITING:
+            _finish(s, call, ok=False, result=UNAPPROVED)
+        else:
+            seconds = s.toolbox.silence_s(call.tool)
+            _tell_dropped(s, call, late=True)
+            _fail(
+                s, call, "timeout",
+                f"{call.name} did not answer within {seconds:g} s; go on without it",
+            )  # fmt: skip
+        return True
+    return False
+
+
+# --- how a call ends
+
+
+def answer_follows(s: AgentState) -> bool:
+    """Whether the reply that called has not said its answer yet."""
+    owed = s.watch.owed is watch.Owed.RESULT and not s.reply.words
+    return s.tool_holds or owed
+
+
+def _fail(s: AgentState, call: Call, code: str, sentence: str) -> None:
+    s.error("tools", code, sentence.partition(";")[0])
+    _finish(s, call, ok=False, result=sentence)
+
+
+def _tell_dropped(s: AgentState, call: Call, *, late: bool) -> None:
+    s.emit(DropCall(executor=call.tool.executor, call_id=call.asked_as, name=call.name, late=late))
+
+
+def _drop(s: AgentState, call: Call, why: str) -> None:
+    """End a call whose result nobody wants."""
+    if call.state is CallState.RUNNING:
+        _tell_dropped(s, call, late=False)
+    _close(s, call, why)
+    _close_row(s, call, ok=False, result=why)
+    watch.paused(s)
+
+
+def _finish(s: AgentState, call: Call, *, ok: bool, result: str) -> None:
+    """Give a result to whoever asked for it."""
+    if len(result) > LONGEST_RESULT:
+        result = f"{result[:LONGEST_RESULT]} ... (cut: the result was longer)"
+    _close(s, call, "it was answered")
+    _close_row(s, call, ok=ok, result=result)
+    if call.leg == s.leg and s.leg_open:
+        _send(s, call.leg, call.call_id, call.name, ok, result)
+        if call.blocking:
+            _waits_for_reply(s)
+        return
+    note = f"The tool {call.name}, called before with {call.arguments}, answered: {result}"
+    done = Finished(ok=ok, result=result, note=note, until=s.after(KEPT_S), told=s.leg_open)
+    kept = {k: v for k, v in s.calls.finished.items() if s.now.mono_ns < v.until}
+    s.calls.finished = {**kept, (call.name, call.arguments): done}
+    if s.leg_open:
+        s.send(Note(agent=s.name, leg=s.leg, text=note))
+
+
+def _close(s: AgentState, call: Call, why: str) -> None:
+    s.calls.pending.pop(call.asked_as, None)
+    for known in {call.asked_as, call.call_id}:
+        _remember(s, known, call.leg, why)
+
+
+def _remember(s: AgentState, call_id: str, leg: int, why: str) -> None:
+    over = s.calls.over
+    over.pop(call_id, None)
+    over[call_id] = Over(leg=leg, why=why)
+    while len(over) > REMEMBERED:
+        del over[next(iter(over))]
+
+
+def _waits_for_reply(s: AgentState) -> None:
+    """The model goes on when it has every result that it waits for."""
+    if not s.tool_holds:
+        s.waiting = True
+        watch.paused(s)
+        watch.result_sent(s)
+
+
+def _refuse(s: AgentState, event: ToolCall, blocking: bool, result: str) -> None:
+    """Answer a call that is not run."""
+    _answer(s, event, ok=False, result=result)
+    if blocking:
+        _waits_for_reply(s)
+
+
+def _answer(s: AgentState, event: ToolCall, *, ok: bool, result: str) -> None:
+    _remember(s, event.call_id, event.leg, "it was answered")
+    _result_row(s, event.leg, event.call_id, event.name, ok, result)
+    _send(s, event.leg, event.call_id, event.name, ok, result)
+
+
+def _send(s: AgentState, leg: int, call_id: str, name: str, ok: bool, result: str) -> None:
+    s.send(ToolResult(agent=s.name, leg=leg, call_id=call_id, name=name, ok=ok, result=result))
+
+
+def _close_row(s: AgentState, call: Call, *, ok: bool, result: str) -> None:
+    _result_row(s, call.leg, call.call_id, call.name, ok, result)
+
+
+def _result_row(s: AgentState, leg: int, call_id: str, name: str, ok: bool, result: str) -> None:
     s.emit(
         *s.transcript.add(
-            event.leg, "tool", "tool_result", result, s.now,
-            call_id=event.call_id, name=event.name, ok=ok,
+            leg, "tool", "tool_result", result, s.now, call_id=call_id, name=name, ok=ok
         )
-    )  # fmt: skip
-    s.callback("onToolResult", event.call_id, event.name, int(ok), result)
+    )
+    s.callback("onToolResult", call_id, name, int(ok), result)

@@ -280,15 +280,24 @@ class Transcript:
         return self._show(turn, now) if self.style.assistant else []
 
     def response_done(
-        self, leg: int, response: str, status: str, now: Instant
+        self, leg: int, response: str, status: str, now: Instant, *, leads: bool = False
     ) -> list[AgentEffect]:
-        """End the items of a reply; a complete one answers what was said before it."""
+        """End the items of a reply; a complete one answers what was said before it.
+
+        Args:
+            leg: its leg.
+            response: its name.
+            status: completed, cancelled or failed.
+            now: the instant.
+            leads: it called a tool; the answer follows with the result.
+        """
         out: list[AgentEffect] = []
         for turn in self.turns.of_response(leg, response):
+            turn.leads = leads and status == "completed"
             if not turn.final:
                 turn.final = True
                 out += self._show(turn, now) if self.style.assistant else []
-        if status == "completed":
+        if status == "completed" and not leads:
             for turn in self.turns.all:
                 if turn.role == "user" and not turn.unsent and (turn.final or turn.end_frame >= 0):
                     turn.answered = True
@@ -313,6 +322,16 @@ class Transcript:
                 turn.heard_chars = turn.sounded_chars
                 turn.metadata = {**turn.metadata, "cut": "lost"}
                 out += self._show(turn, now) if self.style.assistant else []
+        return out
+
+    def give_up(self, now: Instant) -> list[AgentEffect]:
+        """Expect no answer to anything said so far, and no words of turns that have ended."""
+        out: list[AgentEffect] = []
+        for turn in self.turns.all:
+            if turn.role == "user" and not turn.unsent:
+                turn.answered = True
+                if not turn.final and turn.end_frame >= 0:
+                    out += self._give_up(turn, "unanswered", now)
         return out
 
     def end(self, now: Instant) -> list[AgentEffect]:

@@ -40,6 +40,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """Of a reply that sounds: characters heard so far."""
     lost: bool = False
     """Of a reply: its leg was lost before it was complete; it is asked for again."""
+    leads: bool = False
+    """Of a reply: it called a tool, and the answer follows with the result."""
     unsent: bool = False
     """Of typed text: it waits for the next leg."""
     start_frame: int = -1
@@ -139,16 +141,24 @@ class Turns:
 
     def history(self, limit: int) -> list[HistoryRow]:
         """Return the last rows that prime a new leg: user's and assistant's words only."""
-        rows = [
-            HistoryRow(role=t.role, text=t.shown)
-            for t in self.all
-            if t.final and not t.lost and not t.unsent and t.shown.strip()
-        ]
-        return rows[-limit:]
+        told = [t for t in self._said() if t.final]
+        while told and told[-1].leads:
+            told.pop()  # The turn before it waits for its answer, and must stand last.
+        return [HistoryRow(role=t.role, text=t.shown) for t in told][-limit:]
 
     def unanswered(self) -> bool:
         """Whether the last words of all are the user's, final, and nobody answered them yet."""
         if self.open:
             return False
-        said = [t for t in self.all if not t.lost and not t.unsent and t.shown.strip()]
+        said = [t for t in self._said() if not t.leads]
         return bool(said) and said[-1].role == "user" and not said[-1].answered
+
+    def _said(self) -> list[Turn]:
+        return [t for t in self.all if not t.lost and not t.unsent and t.shown.strip()]
+
+    def said_to_end(self, leg: int, response: str) -> bool:
+        """Whether every item of a reply has its last word, and none was cut."""
+        turns = self.of_response(leg, response)
+        return bool(turns) and all(
+            t.final and t.heard_chars is None and t.shown.strip() for t in turns
+        )

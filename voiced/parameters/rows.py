@@ -15,8 +15,6 @@ TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
 # What comes later, and says so: one sentence a feature. Empty it when the feature is there.
 _RESUME = "this does nothing yet: every session starts fresh, resuming an older one comes later"
-_TOOLS = "this does nothing yet: the model can call no tool but end_conversation yet"
-_APPROVAL = "this does nothing yet: there are no tools that could wait for approval yet"
 _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
 _SKILLS = "this does nothing yet: skills are not read yet"
 _PROFILES = "this does nothing yet: profiles are not read yet"
@@ -222,33 +220,28 @@ def _playback() -> Iterable[Row]:
 
 def _tools() -> Iterable[Row]:
     page = "Tools"
-    yield _toggle(page, "Usetools", True, "Lets the model call the tools of this page.",
-                  applies=_SESSION, later=_TOOLS)
+    yield _toggle(page, "Usetools", True, "Lets the model call the tools of this page.")
     yield _toggle(page, "Allowendconversation", True, "Lets the model hang up after its goodbye.",
                   applies=_SESSION)
-    yield _toggle(page, "Outputtext", False, "Lets the model show text without speaking it.",
-                  applies=_SESSION, later=_TOOLS)
+    yield _toggle(page, "Outputtext", False, "Lets the model show text without speaking it.")
     yield _int(page, "Approvaltimeout", 0, 0, 600,
                "Denies a waiting tool call after so many seconds; 0 waits for ever.",
-               unit="s", later=_APPROVAL)
-    yield _readout(page, "Pendingtools", "Tells which tool calls wait for approval.",
-                   later=_APPROVAL)
-    yield _pulse(page, "Approvetools", "Approves every waiting tool call.", later=_APPROVAL)
-    yield _pulse(page, "Denytools", "Denies every waiting tool call.", later=_APPROVAL)
+               unit="s")
+    yield _readout(page, "Pendingtools", "Tells which tool calls wait for approval, one a line.")
+    yield _pulse(page, "Approvetools", "Approves every waiting tool call.")
+    yield _pulse(page, "Denytools", "Denies every waiting tool call.")
     yield _float(
         page, "Costbudget", 0.0, 0.0, 10.0,
         "Ends the session when the conversation has cost so many dollars; 0 is no limit.",
         unit="USD", money=True,
     )
-    yield _int(page, "Tool", 0, 0, TOOL_SLOTS, "Sets how many tool slots are in use.",
-               applies=_SESSION, later=_TOOLS)
+    yield _int(page, "Tool", 0, 0, TOOL_SLOTS, "Sets how many tool slots are in use.")
     for slot in range(TOOL_SLOTS):
-        yield _text(page, f"Tool{slot}toolop", f"Names the tool in slot {slot}.",
-                    applies=_SESSION, later=_TOOLS)
+        yield _text(page, f"Tool{slot}toolop", f"Names the tool in slot {slot}.")
         yield _menu(
             page, f"Tool{slot}mode", TOOL_MODES, "enabled",
             f"Sets whether the model waits for the tool in slot {slot}, or may not call it.",
-            own=True, applies=_SESSION, later=_TOOLS,
+            own=True,
         )
     yield _text(
         page, "Videoin",

@@ -320,6 +320,8 @@ TUNABLE: dict[str, object] = {
     "TRAILING_SILENCE_MS": 0,
     "CONNECT_TIMEOUT_S": 10.0,
     "USER_DELTAS": True,
+    "RESPONSE_TIMEOUT_S": 30.0,
+    "ANSWERS_EVERY_TURN": True,
     "BILLING_URL": "",
     "PRICING_URL": "",
 }
@@ -329,6 +331,14 @@ TITLE is what menus show. PREROLL_MS: how much of what was spoken before the Tal
 wants. HEARD_MARGIN_MS is taken off every heard position (services refuse a truncation beyond their
 own count). TRAILING_SILENCE_MS is sent after a closing edge, for services that end turns by silence
 alone. USER_DELTAS: user transcripts come while they are spoken.
+
+RESPONSE_TIMEOUT_S: so long after a turn's end, a typed text or a tool's result without a
+`response_started`, and so long within a reply that neither grows nor ends, the service counts as
+stalled: the operator is told, and the turn is put to a new connection. It must be generous for
+models that think; 0 = never. A service that hears a turn and decides not to answer it tells so by
+`user_turn_dropped`, or by an empty reply (`response_started`, `response_done`). One that says
+nothing at all sets ANSWERS_EVERY_TURN False: then only typed text, tool results and turns by
+push-to-talk are waited for.
 """
 
 
@@ -356,7 +366,9 @@ def check(module: object) -> list[str]:
     found.optional_number("CONNECT_TIMEOUT_S", 1, 60)
     for name in ("TITLE", "BILLING_URL", "PRICING_URL"):
         found.optional_text(name)
+    found.optional_number("RESPONSE_TIMEOUT_S", 0, 600)
     found.optional_flag("USER_DELTAS")
+    found.optional_flag("ANSWERS_EVERY_TURN")
     for name, call in REQUIRED.items():
         found.function(name, call, required=True)
     for name, call in OPTIONAL.items():
