@@ -1,0 +1,116 @@
+"""What differs between the services that speak this protocol: constants and a few functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from voiced.providers.dial import Service
+from voiced.providers.realtime_dialect.client import ClientEvent, ResponseParameters
+from voiced.providers.realtime_dialect.faults import Faults
+from voiced.providers.realtime_dialect.server import ResponseDone, TranscriptionCompleted
+
+if TYPE_CHECKING:
+    from voiced.providers.realtime_dialect.conversation import Conversation
+
+
+class Bill(NamedTuple):
+    """What something cost."""
+
+    usd: float
+    detail: str
+    """In the service's own units, for the ledger."""
+
+
+class Terms(msgspec.Struct, kw_only=True):
+    """What was agreed with the service for one connection; an update may change it."""
+
+    model: str
+    transcription_model: str = ""
+    """"" = the user's words are not written down."""
+    manual: bool = False
+    """`send_activity` says where turns begin and end; the service detects none."""
+    answers: bool = True
+    """The service begins a reply by itself when it hears a turn's end."""
+    interrupts: bool = True
+    """The service stops its reply by itself when the user speaks."""
+    bargein: bool = True
+    """The user may speak into a reply."""
+    trailing_ms: int = 0
+    """Silence that lets the service find a turn's end when the microphone is paused within it."""
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One service's way of speaking the protocol."""
+
+    service: Service
+    rate_in: int
+    """Hz of what it hears, int16."""
+    rate_out: int
+    """Hz of what it speaks, int16."""
+    faults: Faults
+    bill: Callable[[Conversation, ResponseDone], Bill | None]
+    """What a reply cost; None = the service tells no account of it."""
+    bill_transcription: Callable[[Conversation, TranscriptionCompleted], Bill | None]
+    """What the transcription of a turn cost, where it is billed apart."""
+    manual_turns: Callable[[Conversation], ManualTurns]
+    """How a turn by push-to-talk begins and ends."""
+    said: Callable[[str], ResponseParameters | ClientEvent]
+    """How words are spoken as they are: by a reply of its own, or by an event that needs none."""
+    stops_itself: bool = True
+    """False: on the user's speech a cancel is sent even where the service interrupts by itself."""
+    truncates_at_once: bool = True
+    """False: a truncation is taken only when the reply is over."""
+    finals_at_once: bool = True
+    """False: a turn's final words may come several times; the last before the reply counts."""
+    turn_follows_cancel: bool = True
+    """After stopping a reply for the user's speech, the service answers that turn by itself."""
+    limit_signals: Mapping[str, str] = {}
+    """The service's name of a limit -> the channel that shows what remains of it."""
+    done_within_s: float = 0.0
+    """A cancelled reply that is not over by then never will be told to be; 0 = it always is."""
+
+
+class ManualTurns:
+    """Push-to-talk as OpenAI has it: clear, append, commit and ask for a reply.
+
+    A dialect in which a commit means something else derives from this, or replaces it.
+
+    Args:
+        conversation: whose turns.
+    """
+
+    SHORTEST_MS = 100
+    """The service refuses to commit less."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.pressed = False
+        self.appended = 0
+        """Bytes since the turn began."""
+
+    def press(self) -> None:
+        """The turn begins; what still sounds is cut."""
+        self.pressed, self.appended = True, 0
+        self.conversation.responses.hold("user")
+        self.conversation.interrupt()
+        self.conversation.clear()
+
+    def append(self, chunk: bytes) -> None:
+        """Sound of the turn."""
+        self.appended += len(chunk)
+        self.conversation.append(chunk)
+
+    def release(self) -> None:
+        """The turn is over: it is answered, or dropped where it is too short to be one."""
+        if not self.pressed:
+            return
+        self.pressed = False
+        if self.appended * 1000 >= self.SHORTEST_MS * 2 * self.conversation.dialect.rate_in:
+            self.conversation.responses.want(self.conversation.commit())
+        else:
+            self.conversation.clear()
+            self.conversation.drop_turn()
+        self.conversation.responses.release("user")
