@@ -374,9 +374,9 @@ def test_characters_are_exact_where_the_service_aligns_them():
     card.delta(ramp(4800), text_until=4)
     card.delta(ramp(4800), text_until=20)
     card.done()
-    card.play(0.1, look_every=1)
-    assert card.facts(Heard)[-1].ms == 100
-    assert card.facts(Heard)[-1].chars == 4
+    card.play(0.15, look_every=1)
+    assert card.facts(Heard)[-1].ms == 140
+    assert card.facts(Heard)[-1].chars == 10, "4 at 100 ms and 20 at 200"
     card.play(0.2)
     assert card.facts(Heard)[-1].chars == 20
 
@@ -387,7 +387,28 @@ def test_characters_are_in_proportion_elsewhere():
     card.delta(ramp(19200))
     card.done()
     card.play(0.2, look_every=1)
-    assert [(h.ms, h.chars) for h in card.facts(Heard)] == [(100, 10), (200, 20)]
+    # Whole blocks of 20 ms: 3 and 7 of 20.
+    assert [(h.ms, h.chars) for h in card.facts(Heard)] == [(70, 6), (140, 14)]
+
+
+def test_a_pause_between_words_speaks_no_characters():
+    card = Card()
+    card.playout.text(1, "r", "i", 20)
+    card.delta(np.concatenate([ramp(4800), np.zeros(9600, np.int16), ramp(4800)]))
+    card.done()
+    card.play(0.4, look_every=1)
+    told = {h.ms: h.chars for h in card.facts(Heard)}
+    assert told[140] == told[210] == told[280] == 10, "half of the words, then the pause"
+    assert told[350] == 14, "two blocks of the second half's five"
+
+
+def test_words_whose_sound_is_to_come_are_not_squeezed_into_what_came():
+    card = Card()
+    card.playout.text(1, "r", "i", 100)
+    card.delta(ramp(9600))
+    card.play(0.2, look_every=1)
+    assert card.facts(Heard)[-1].ms == 140
+    assert card.facts(Heard)[-1].chars < 5, "nobody says 100 characters in a fifth of a second"
 
 
 def test_latency_is_from_the_users_last_frame_to_the_first_sounding_one():

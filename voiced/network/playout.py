@@ -30,8 +30,8 @@ HOLD_FIRST_NS = 50_000_000
 """How long the first delta is held before anything is known about the service's jitter."""
 HOLD_LEAST_NS = 40_000_000
 HOLD_MOST_NS = 400_000_000
-PROGRESS_MS = 100
-"""How often `Heard` tells progress."""
+PROGRESS_MS = 70
+"""How often `Heard` tells progress: captions may change 15 times a second."""
 ROOM_KEPT = 4096
 """Frames of the ring left free: the resampler's tail fits."""
 STORE_S = 0.3

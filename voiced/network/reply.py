@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from voiced.network.resample import EMPTY, Resampler, Samples
+
+SILENCE = 200
+"""Mean amplitude, of int16, below which a block of a reply is a pause between words (-44 dBFS)."""
+BLOCK_MS = 20
+CHARS_PER_S = 17
+"""Of quick speech, pauses left out: what a text of which the sound is still to come will take."""
 
 
 @dataclass(slots=True)
@@ -17,6 +25,8 @@ class Item:
     audio: list[Samples] = field(default_factory=list)
     received: int = 0
     """Samples in `audio`."""
+    spoken: list[int] = field(default_factory=lambda: [0])
+    """Blocks of speech up to each block of BLOCK_MS received."""
     marks: list[tuple[int, int]] = field(default_factory=list)
     """(samples received, characters spoken by then), where the service aligns them."""
     chars: int = 0
@@ -40,11 +50,13 @@ class Item:
     _chunk: int = 0
     _offset: int = 0
     _fed: int = 0
+    _rest: Samples = field(default_factory=lambda: EMPTY)
 
     def add(self, samples: Samples, text_until: int | None) -> None:
         """Take a delta."""
         self.audio.append(samples)
         self.received += len(samples)
+        self._listen(samples)
         if text_until is not None:
             self.marks.append((self.received, text_until))
 
@@ -90,8 +102,9 @@ class Item:
     def chars_at(self, samples: int) -> int:
         """Characters of its text that were spoken within the first `samples`.
 
-        Exact at the marks of a service that aligns text and audio, between them and elsewhere in
-        proportion.
+        Exact at the marks of a service that aligns text and audio, in proportion between them.
+        Elsewhere the text is spread over what is speech of the audio, pauses left out; while the
+        rest of the audio is still to come, over what it will take at least.
         """
         before = (0, 0)
         for mark in self.marks:
@@ -100,7 +113,28 @@ class Item:
             before = mark
         if self.marks:
             return before[1]
-        return self.chars * samples // self.received if self.received else 0
+        if samples >= self.received and self.complete:
+            return self.chars
+        whole = self.spoken[-1]
+        if not self.complete:
+            whole = max(whole, self.chars * 1000 // (CHARS_PER_S * BLOCK_MS))
+        block = samples // self._block
+        heard = self.spoken[min(block, len(self.spoken) - 1)]
+        return self.chars * heard // whole if whole else 0
+
+    @property
+    def _block(self) -> int:
+        return self.rate_in * BLOCK_MS // 1000
+
+    def _listen(self, samples: Samples) -> None:
+        """Note which blocks of what came are speech."""
+        samples = np.concatenate([self._rest, samples]) if len(self._rest) else samples
+        whole = len(samples) // self._block * self._block
+        self._rest = samples[whole:].copy()
+        if whole:
+            blocks = np.abs(samples[:whole].reshape(-1, self._block).astype(np.int32))
+            counts = np.cumsum(blocks.mean(axis=1) > SILENCE) + self.spoken[-1]
+            self.spoken += counts.tolist()
 
 
 def _between(low: tuple[int, int], high: tuple[int, int], samples: int) -> int:
