@@ -13,31 +13,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from voiced.emulators import gemini_memory
 from voiced.emulators import gemini_told as told
 from voiced.emulators.gemini_memory import Spent
 from voiced.emulators.gemini_told import InteractionStatus, ServerContent, ServerMessage
-from voiced.emulators.gemini_wire import Behavior
 from voiced.emulators.script import Call, Reply
 
 if TYPE_CHECKING:
-    from voiced.emulators.gemini import GeminiSession
+    from voiced.emulators.gemini_session import GeminiSession
 
 RATE_OUT: Final = 24000
 _MIME: Final = f"audio/pcm;rate={RATE_OUT}"
 _SOURCE: Final = told.GroundingChunk(
     web=told.Web(uri="https://example.org/a", title="example.org", domain="example.org")
 )
-
-
-class OpenCall(msgspec.Struct, kw_only=True):
-    """A function call without its final response."""
-
-    name: str
-    behavior: Behavior
-    exchange: Exchange
 
 
 class Exchange:
@@ -63,20 +52,13 @@ class Exchange:
         session = self._session
         self._task.cancel()
         session.tell(ServerMessage(server_content=ServerContent(interrupted=True)))
-        ids = [id_ for id_, call in session.calls.items() if call.exchange is self]
-        for id_ in ids:
-            del session.calls[id_]
-        if ids:
-            session.cancelled.update(ids)
-            cancellation = told.ToolCallCancellation(ids=ids)
-            session.tell(ServerMessage(tool_call_cancellation=cancellation))
+        session.calls.cancel(self)
         self._end_turn(self._last_status(), metered=session.options.interrupted_usage)
 
     def take_result(self, text: str) -> None:
         """Go on with what a BLOCKING function returned, once none of them is missing."""
         self._results.append(text)
-        mine = (call for call in self._session.calls.values() if call.exchange is self)
-        if all(call.behavior is not Behavior.BLOCKING for call in mine):
+        if not self._session.calls.waits(self):
             self._answered.set()
 
     async def _run(self) -> None:
@@ -106,8 +88,8 @@ class Exchange:
             await self._speak(says, number, reply)
             if not calls:
                 return
-            blocking = self._call(calls)
-            if not blocking:
+            session.calls.make(calls, self)
+            if not session.calls.waits(self):
                 if session.model.silent_non_blocking:
                     await asyncio.Event().wait()  # the model never speaks again of its own accord
                 return
@@ -121,7 +103,7 @@ class Exchange:
         if reply.says is not None or reply.calls:
             return reply.says or "", reply.calls
         tool = session.emulator.script.called_by(prompt)
-        if tool is not None and session.declared(tool.name) and not self._results:
+        if tool is not None and session.calls.declared(tool.name) and not self._results:
             return tool.says, [Call(name=tool.name, arguments=tool.arguments)]
         return prompt if self._results else session.own_answer(prompt), []
 
@@ -186,20 +168,6 @@ class Exchange:
             piece = told.Transcription(text=word + " ")
             content = ServerContent(output_transcription=piece)
             self._session.tell(ServerMessage(server_content=content))
-
-    def _call(self, calls: list[Call]) -> bool:
-        """Send calls; return whether one of them is waited for."""
-        session, sent = self._session, []
-        for call in calls:
-            id_ = session.next_call()
-            behavior = session.behavior(call.name)
-            session.calls[id_] = OpenCall(name=call.name, behavior=behavior, exchange=self)
-            shown = "" if session.options.unnumbered else id_
-            sent.append(told.FunctionCall(id=shown, name=call.name, args=call.arguments))
-        session.tell(ServerMessage(tool_call=told.ToolCall(function_calls=sent)))
-        session.tell_handle()
-        mine = (call for call in session.calls.values() if call.exchange is self)
-        return any(call.behavior is Behavior.BLOCKING for call in mine)
 
     async def _end_generation(self, status: InteractionStatus | None) -> None:
         """Say that all audio is in, and, about when it was heard, that the turn is over."""
