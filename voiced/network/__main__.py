@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from voiced.lane.seam import die_with_parent
+from voiced.network.secrets import Redacted, Secrets
 
 # Before numpy is imported: its linear algebra would start a thread for every core.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -25,6 +26,8 @@ def main() -> None:
     arguments = parser.parse_args()
     faulthandler.enable()
     die_with_parent()
+    secrets = Secrets()
+    sys.stdout, sys.stderr = Redacted(sys.stdout, secrets), Redacted(sys.stderr, secrets)
     logging.basicConfig(
         stream=sys.stderr,
         level=os.environ.get("VOICED_LOG", "INFO").upper(),
@@ -34,19 +37,19 @@ def main() -> None:
     logging.getLogger("websockets").setLevel(logging.WARNING)
     # Ctrl-C reaches the whole terminal; control decides what ends, and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    status = asyncio.run(_run(arguments.control_fd))
+    status = asyncio.run(_run(arguments.control_fd, secrets))
     logging.shutdown()
     sys.stderr.flush()
     # A name being resolved in a thread may take ten seconds more: it is not waited for.
     os._exit(status)
 
 
-async def _run(fd: int) -> int:
+async def _run(fd: int, secrets: Secrets) -> int:
     from voiced.errors import ExitCode
     from voiced.network.service import Service
 
     loop = asyncio.get_running_loop()
-    service = Service(loop)
+    service = Service(loop, secrets)
 
     def failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

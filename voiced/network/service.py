@@ -34,6 +34,7 @@ from voiced.messages.network import (
     WarmUp,
 )
 from voiced.network.seat import Seat
+from voiced.network.secrets import Secrets
 from voiced.network.wire import InferenceWire
 from voiced.providers import prices
 from voiced.providers.registry import Registry
@@ -53,9 +54,12 @@ class Channel(asyncio.Protocol):
     """The control channel's shell: bytes in, messages out, nothing else."""
 
     def __init__(
-        self, receive: Callable[[ToNetwork], None], end: Callable[[ExitCode], None]
+        self,
+        receive: Callable[[ToNetwork], None],
+        end: Callable[[ExitCode], None],
+        secrets: Secrets,
     ) -> None:
-        self._receive, self._end = receive, end
+        self._receive, self._end, self._secrets = receive, end, secrets
         self._decoder: Decoder[ToNetwork] = Decoder(ToNetwork)  # type: ignore[arg-type]
         self._transport: asyncio.WriteTransport | None = None
 
@@ -84,7 +88,7 @@ class Channel(asyncio.Protocol):
             return
         if isinstance(message, Meter) and self._transport.get_write_buffer_size() > BACKED_UP:
             return
-        self._transport.write(encode(message))
+        self._transport.write(encode(self._secrets.hide_in(message)))
 
 
 class Service:
@@ -94,10 +98,11 @@ class Service:
         channel: the protocol for control's socket.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, secrets: Secrets | None = None) -> None:
         self._loop = loop
+        self._secrets = secrets or Secrets()
         self._ended: asyncio.Future[ExitCode] = loop.create_future()
-        self.channel = Channel(self._receive, self.end)
+        self.channel = Channel(self._receive, self.end, self._secrets)
         self._greeted = False
         self._device: DeviceSegment | None = None
         self._wake: Wake | None = None
@@ -141,6 +146,7 @@ class Service:
                 self._registry.scan(folder)
                 self.channel.send(self._registry.catalogue())
             case SetKey(server=server, key=key):
+                self._secrets.add(key)
                 self._keys[server] = key
             case SetPrices():
                 self._set_prices(message)
