@@ -24,15 +24,13 @@ VERBS: Final = {
     "midi": "MIDI ports",
     "providers": "voice services: what there is, and what is missing",
     "addresses": "every OSC address",
-    "emulate": "a stand-in of a cloud service to rehearse against (later)",
+    "emulate": "a stand-in of a cloud service to rehearse against",
     "key": "API keys: set, list, remove",
-    "traces": "past conversations (later)",
+    "traces": "past conversations: list, show, export, forget",
     "callbacks": "a callback file with every signature (later)",
     "install": "config, unit, account and folders (later)",
 }
 LATER: Final = {
-    "emulate": "comes with the cloud providers; until then rehearse with Provider local or echo",
-    "traces": "comes later; traces are JSON files in <state_dir>/voice_sessions/<agent>",
     "callbacks": "comes later; callbacks go out by OSC, at /<agent>/cb/*",
     "install": "comes later; systemd/ holds the units, and the steps stand at their top",
 }

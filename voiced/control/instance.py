@@ -46,3 +46,33 @@ def running(state_dir: Path) -> RunFile | None:
     finally:
         os.close(fd)
     return None
+
+
+def is_held(state_dir: Path) -> bool:
+    """Tell whether a daemon holds the state folder, from its start to its very end."""
+    try:
+        fd = os.open(state_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        # A process that is gone holds nothing; asked first, so that nobody's start meets this
+        # program's own short hold.
+        holder = os.pread(fd, 32, 0).strip()
+        if not holder.isdigit() or not _lives(int(holder)):
+            return False
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # Somebody else's: it lives.
+    return True

@@ -21,6 +21,8 @@ from voiced.mind.effects import Row
 FOLDER = "voice_sessions"
 JOURNAL = ".journal.jsonl"
 TRACE = ".json"
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a damaged trace raises."""
 MAX_JOURNAL = 512 * 1024 * 1024
 """Bytes; a file beyond this is no journal of ours and stays as it is."""
 
@@ -77,7 +79,7 @@ def close_journal(path: Path, end_reason: str = "") -> Path | None:
     stem = path.name.removesuffix(JOURNAL)
     trace = trace_of(stem, lines, end_reason)
     target = path.with_name(f"{stem}{TRACE}")
-    replace_file(target, msgspec.json.format(msgspec.json.encode(trace), indent=1) + b"\n")
+    write_trace(target, trace)
     os.unlink(path)
     return target
 
@@ -99,6 +101,31 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     code: str
     sentence: str
+
+
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """When the words of a row sounded: in the room, or at the loudspeaker as heard."""
+
+    id: str
+    began: str
+    ended: str
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """A sound file of the session."""
+
+    file: str
+    """Relative to the trace's folder."""
+    what: str
+    """session (left the visitor between open edges, right the agent as heard) or turn (mono)."""
+    began: str
+    """When its first frame passed."""
+    seconds: float
+    """0 = it was never finished; it is readable up to its last second."""
+    holes: list[tuple[float, float]]
+    """(second of the file, seconds) that are silence because nothing could be read or written."""
+    id: str
+    """Of a turn: its row's."""
 
 
 class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +160,54 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     latencies_s: list[float]
     """User's end to first sound, a number a reply."""
     told: list[Told]
+    spoken: list[Spoken] = []
+    recordings: list[Recording] = []
+
+
+_decoder = msgspec.json.Decoder(Trace)
+
+
+def read_trace(path: Path) -> Trace:
+    """Return the trace that a file holds.
+
+    Raises:
+        OSError: it cannot be read.
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no trace.
+    """
+    return _decoder.decode(path.read_bytes())
+
+
+def write_trace(path: Path, trace: Trace) -> None:
+    """Write a trace in one step.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    replace_file(path, msgspec.json.format(msgspec.json.encode(trace), indent=1) + b"\n")
+
+
+def recorded_job(folder: Path, session_id: str, line: journal.RecordingLine) -> Finish:
+    """Return the job that adds a recording to a trace which is written already."""
+    path = folder / f"{session_id}{TRACE}"
+
+    def work() -> None:
+        try:
+            trace = read_trace(path)
+        except (FileNotFoundError, *UNREADABLE):
+            return  # Not traced, or forgotten meanwhile, or damaged: nothing to add it to.
+        fresh = recording_of(line)
+        others = [each for each in trace.recordings if each.file != fresh.file]
+        write_trace(path, msgspec.structs.replace(trace, recordings=[*others, fresh]))
+
+    return Finish(path=path, work=work)
+
+
+def recording_of(line: journal.RecordingLine) -> Recording:
+    """Return what a trace tells of a recording."""
+    return Recording(
+        file=line.file, what=line.what, began=line.began, seconds=line.seconds,
+        holes=list(line.holes), id=line.id,
+    )  # fmt: skip
 
 
 def trace_of(session_id: str, lines: Iterable[bytes], end_reason: str) -> Trace:
@@ -167,6 +242,8 @@ class _Reading:
         self._legs: list[Leg] = []
         self._latencies: list[float] = []
         self._told: list[Told] = []
+        self._spoken: dict[str, Spoken] = {}
+        self._recordings: dict[str, Recording] = {}
 
     def take(self, line: journal.AnyLine) -> None:
         """Take the next line."""
@@ -174,6 +251,7 @@ class _Reading:
             case journal.Began():
                 self._began = line
                 self._rows, self._legs, self._latencies, self._told = {}, [], [], []
+                self._spoken, self._recordings = {}, {}
             case journal.LegBegan():
                 self._legs.append(
                     Leg(at=line.at, leg=line.leg, resumed=line.resumed, reason=line.reason,
@@ -193,6 +271,10 @@ class _Reading:
                 self._told.append(
                     Told(at=line.at, source=line.source, code=line.code, sentence=line.sentence)
                 )
+            case journal.SpokenLine():
+                self._spoken[line.id] = Spoken(id=line.id, began=line.began, ended=line.ended)
+            case journal.RecordingLine():
+                self._recordings[line.file] = recording_of(line)
             case journal.Ended():
                 self._end_reason, self._handle = line.end_reason, line.handle
                 self._usd = line.conversation_usd
@@ -218,4 +300,6 @@ class _Reading:
             transcript=[_without_index(row) for row in self._rows.values()],
             latencies_s=self._latencies,
             told=self._told,
+            spoken=list(self._spoken.values()),
+            recordings=list(self._recordings.values()),
         )

@@ -83,6 +83,33 @@ class StatusLine(Line, frozen=True, kw_only=True, tag="status"):
     sentence: str
 
 
+class SpokenLine(Line, frozen=True, kw_only=True, tag="spoken"):
+    """When the words of a row sounded: a visitor's in the room, the agent's at the loudspeaker."""
+
+    id: str
+    """The row's, the first of a turn's rows."""
+    began: str
+    """ISO 8601 with offset and milliseconds, as `ended`."""
+    ended: str
+
+
+class RecordingLine(Line, frozen=True, kw_only=True, tag="recording"):
+    """A recording began or was finished: the last line of a file counts."""
+
+    file: str
+    """Relative to the trace's folder."""
+    what: str
+    """session or turn."""
+    began: str
+    """When its first frame passed: ISO 8601 with offset and milliseconds."""
+    seconds: float = 0.0
+    """0 until it is finished."""
+    holes: tuple[tuple[float, float], ...] = ()
+    """(second of the file, seconds) that are silence because nothing could be read or written."""
+    id: str = ""
+    """Of a turn: its row's."""
+
+
 class Ended(Line, frozen=True, kw_only=True, tag="ended"):
     """The last line of a session that ended in order."""
 
@@ -92,8 +119,9 @@ class Ended(Line, frozen=True, kw_only=True, tag="ended"):
 
 
 AnyLine: TypeAlias = (
-    Began | LegBegan | RowLine | RowGone | HandleLine | CostLine | LatencyLine | StatusLine | Ended
-)
+    Began | LegBegan | RowLine | RowGone | HandleLine | CostLine | LatencyLine | StatusLine
+    | SpokenLine | RecordingLine | Ended
+)  # fmt: skip
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyLine] = msgspec.json.Decoder(AnyLine)
