@@ -20,7 +20,19 @@ from voiced.control.osc.settings import OscConfig
 from voiced.control.osc.surface import MidiBinding, Status
 from voiced.messages.network import ProviderParameter
 from voiced.mind import effects
-from voiced.mind.inputs import AgentInput, HolderGone, NoteText, Press, SayText, Write
+from voiced.mind.inputs import (
+    AgentInput,
+    HolderGone,
+    NoteText,
+    Press,
+    RegisterTool,
+    SayText,
+    ToolSettings,
+    UnregisterTool,
+    Write,
+)
+from voiced.mind.parameters import Parameters
+from voiced.mind.toolbox import ShownTool, Toolbox, shown
 from voiced.parameters import ROWS, Kind, Refusal, Row, Value, row_of
 
 PAGE = {
@@ -45,6 +57,7 @@ class FakeSurface:
         self.table: list[effects.Row] = []
         self.channels: dict[str, float] = {"level_in": 0.0, "phase": 1.0}
         self.is_muted = False
+        self.toolbox = Toolbox(ToolSettings())
         self.device = "card"
         self.played: list[tuple[str, str]] = []
         self.max_costbudget = 0.0
@@ -88,6 +101,10 @@ class FakeSurface:
     def rows(self, agent: str) -> Sequence[effects.Row]:
         return self.table
 
+    def tools(self, agent: str) -> Sequence[ShownTool]:
+        box, parameters = self.toolbox, Parameters({}, {})
+        return shown(box, parameters)
+
     def signals(self, agent: str) -> Mapping[str, float]:
         return self.channels
 
@@ -101,6 +118,10 @@ class FakeSurface:
             self.puts.append((time.monotonic(), agent, item))
         if isinstance(item, Write):
             self._store(agent, item)
+        if isinstance(item, RegisterTool) and self.toolbox.register(item.tool)[0] == "":
+            assert item.tool.executor == item.origin
+        if isinstance(item, UnregisterTool):
+            self.toolbox.unregister(item.name)
 
     def _store(self, agent: str, item: Write) -> None:
         row = self.row(agent, item.page, item.name)

@@ -128,7 +128,10 @@ NAN, INF = struct.unpack(">f", b"\x7f\xc0\0\0")[0], float("inf")
         ("/voice_agent/cb/onError", ("a",), "s", "read_only"),
         ("/voice_agent/say", (5,), "i", "bad_type"),
         ("/voice_agent/say", ("  ",), "s", "bad_value"),
-        ("/voice_agent/tool/list", (), "", "later"),
+        ("/voice_agent/tool/list", (1,), "i", "bad_type"),
+        ("/voice_agent/tool/register", ("a", "b"), "ss", "bad_type"),
+        ("/voice_agent/tool/approve", (), "", "bad_type"),
+        ("/voice_agent/audio/file", ("x",), "s", "read_only"),
         ("/voiced/midi/learn", ("/voice_agent/par/Talk",), "s", "later"),
         ("/voiced/mute", (2,), "i", "bad_type"),
         ("/voiced/mute", (NAN,), "f", "bad_type"),
@@ -240,11 +243,11 @@ def test_a_path_is_stored_as_resolved(udp: Udp, surface: FakeSurface) -> None:
 def test_what_does_nothing_yet_keeps_its_value_and_says_so_once(
     udp: Udp, surface: FakeSurface
 ) -> None:
-    assert udp.refused("/voice_agent/par/Videoin", "cam") == "later"
-    assert surface.value("voice_agent", "par", "Videoin") == "cam"
-    udp.send("/voice_agent/par/Videoin", "other")
+    assert udp.refused("/voice_agent/par/Skillscomp", "cam") == "later"
+    assert surface.value("voice_agent", "par", "Skillscomp") == "cam"
+    udp.send("/voice_agent/par/Skillscomp", "other")
     assert udp.done() == []
-    assert "nothing yet" in udp.ask("/voiced/help", "/voice_agent/par/Videoin")[5]
+    assert "nothing yet" in udp.ask("/voiced/help", "/voice_agent/par/Skillscomp")[5]
 
 
 # --- pulses

@@ -18,6 +18,7 @@ from voiced import __version__
 from voiced.control.books import Books
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
 from voiced.control.config.values import first_values, folders_named, unknown_pages, without_effect
+from voiced.control.config_tools import ConfigTools
 from voiced.control.hands import Events, Hands
 from voiced.control.instance import RUN_FILE, RunFile
 from voiced.control.keys import find_keys, scrubbed
@@ -131,13 +132,14 @@ class Daemon:
             saved=self._books.state.subscriptions,
             keep=self._books.keep_subscriptions,
         )
-        self._minds.doors.append(self._door)
+        self._config_tools = ConfigTools(loop, self._door.send, self._minds.put)
+        self._config_tools.configure(loaded.config)
+        self._minds.doors += [self._door, self._config_tools]
         self.surface.say = self._door.said
         self._midi = MidiDoor(
-            self._from_midi, log.info,
-            environment=scrubbed(
-                environment, keep_keys=False, keys={found.key for found in keys}
-            ),
+            self._from_midi,
+            log.info,
+            environment=scrubbed(environment, keep_keys=False, keys={found.key for found in keys}),
         )
         self._midi_running: asyncio.Task[None] | None = None
         self.surface.ports = self._midi.inputs
@@ -205,7 +207,12 @@ class Daemon:
         self._midi_running = self._loop.create_task(self._midi.run(), name="midi")
         for agent in self._loaded.config.agent:
             self._minds.put(
-                agent.name, Started(connect=self._connects(agent), muted=self.surface.muted())
+                agent.name,
+                Started(
+                    connect=self._connects(agent),
+                    muted=self.surface.muted(),
+                    resume_within_s=agent.resume_within if agent.on_start == "last" else 0.0,
+                ),
             )
         for source, sentence in self._start_problems:
             self._trouble(source, sentence)
@@ -365,6 +372,9 @@ class Daemon:
             keep=lambda agent, keep: books.keep(agent, keep, self._configured(agent, keep)),
             journal=lambda agent, line: books.journal(self._trace_folder(agent), line),
             close_trace=lambda agent, closed: books.close_trace(closed),
+            recall=lambda agent, past: books.recall(
+                self._trace_folder(agent), past, lambda found: self._minds.put(agent, found)
+            ),
             forget=lambda agent, session: books.forget(self._trace_folder(agent), session),
             spend=books.spend,
             changed=self._arm,
@@ -392,6 +402,7 @@ class Daemon:
             AgentSetup(
                 name=agent.name,
                 attempts=self._attempts,
+                tools=agent.tools(),
                 values=config,
                 kept=self._books.kept(agent.name, config),
                 trace_dir=str(self._books.folder(agent.name)),
@@ -489,6 +500,7 @@ class Daemon:
             self._door.reload(wanted.config.osc)
         if wanted.midi:
             self._configure_midi()
+        self._config_tools.configure(wanted.config)
         for agent, write in wanted.writes:
             self._minds.put(agent, write)
         log.info("= reloaded, changed: %s", ", ".join(wanted.changed) or "nothing")

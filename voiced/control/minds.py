@@ -46,6 +46,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     keep: Callable[[str, effects.Keep], None]
     journal: Callable[[str, effects.Journal], None]
     close_trace: Callable[[str, effects.TraceClosed], None]
+    recall: Callable[[str, effects.Recall], None]
     forget: Callable[[str, effects.ForgetSession], None]
     spend: Callable[[str, effects.Spend], None]
     changed: Callable[[], None]
@@ -153,6 +154,8 @@ class Minds:
                 outside.journal(name, effect)
             case effects.TraceClosed():
                 outside.close_trace(name, effect)
+            case effects.Recall():
+                outside.recall(name, effect)
             case effects.ForgetSession():
                 outside.forget(name, effect)
             case effects.Spend():
@@ -162,7 +165,7 @@ class Minds:
             case (
                 effects.Told() | effects.Callback() | effects.SignalNow() | effects.RowWritten()
                 | effects.RowRemoved() | effects.RowsCleared() | effects.Caption()
-                | effects.Refused()
+                | effects.Refused() | effects.ShowText() | effects.RunTool() | effects.DropCall()
             ):  # fmt: skip
                 for door in self.doors:
                     door.perform(name, effect)

@@ -9,7 +9,7 @@ import msgspec
 from voiced.control.config import RESTART, Config
 from voiced.control.config.changes import changes
 from voiced.control.config.values import first_values
-from voiced.mind.inputs import Origin, Write
+from voiced.mind.inputs import Origin, SetTools, Write
 
 CONFIG = Origin(kind="config")
 
@@ -19,8 +19,8 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
 
     config: Config
     """To be in force from now on: keys that need a restart are as they were."""
-    writes: list[tuple[str, Write]]
-    """(agent, first value that is not what it was)."""
+    writes: list[tuple[str, Write | SetTools]]
+    """(agent, first value that is not what it was, or its tools)."""
     audio: bool
     prices: bool
     osc: bool
@@ -39,8 +39,11 @@ def reload(old: Config, new: Config, folder: Path) -> Reload:
     found = changes(old, new)
     restart = [change.key for change in found if change.applies == RESTART]
     config = _without_restart(old, new)
-    writes: list[tuple[str, Write]] = []
+    writes: list[tuple[str, Write | SetTools]] = []
     for agent in config.agent:
+        settings = agent.tools()
+        if any(one.name == agent.name and one.tools() != settings for one in old.agent):
+            writes.append((agent.name, SetTools(settings=settings)))
         before = first_values(old, agent.name, folder)
         after = first_values(config, agent.name, folder)
         for (page, name), value in after.items():

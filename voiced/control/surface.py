@@ -18,6 +18,7 @@ from voiced.control.passed import PassedFrames
 from voiced.lane.words import MILLION, Device, DeviceSegment, Lane, LaneSegment
 from voiced.mind import effects
 from voiced.mind.inputs import AgentInput, SetMute
+from voiced.mind.toolbox import ShownTool
 from voiced.parameters import ROWS, Refusal, Row, Value
 
 log = logging.getLogger("voiced")
@@ -99,6 +100,10 @@ class DaemonSurface:
     def rows(self, agent: str) -> Sequence[effects.Row]:
         """Return the conversation, oldest first."""
         return self._minds.agents[agent].rows
+
+    def tools(self, agent: str) -> Sequence[ShownTool]:
+        """Return the tools that were declared, with the mode in force."""
+        return self._minds.agents[agent].tools
 
     def signals(self, agent: str) -> Mapping[str, float]:
         """Return every channel by its name: the mind's, and what the hands measure."""

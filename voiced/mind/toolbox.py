@@ -38,7 +38,8 @@ class ShownTool(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     mode: str
     """The mode in force."""
-    executor: str
+    origin: Origin
+    """Who executes it."""
     schema: str
     description: str
 
@@ -165,7 +166,7 @@ def shown(toolbox: Toolbox, parameters: Parameters) -> list[ShownTool]:
         ShownTool(
             name=tool.name,
             mode=mode_of(tool, parameters),
-            executor=f"{tool.executor.kind} {tool.executor.id}".strip(),
+            origin=tool.executor,
             schema=tool.schema,
             description=tool.description,
         )

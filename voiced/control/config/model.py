@@ -14,10 +14,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
+from voiced.control.config.tools import ToolConfig, tool_settings
 from voiced.control.midi_map import Binding
 from voiced.control.osc.settings import OscConfig
 from voiced.messages.network import Value
 from voiced.messages.prices import PriceList
+from voiced.mind.inputs import ToolSettings
 
 LIVE = "live"
 NEXT_SESSION = "next session"
@@ -134,15 +136,31 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     resume_within: Annotated[float, _next_session(ge=0, le=86_400)] = 120.0
     par: Annotated[Values, _live()] = {}
     """First values of parameters, by their names."""
+    tool: Annotated[tuple[ToolConfig, ...], _live()] = ()
+    """Tools that send an OSC message; executors may register more."""
+    tool_silence: Annotated[float, _live(ge=0.1, le=3600)] = 10.0
+    """s; a tool's executor that says nothing for so long has failed, and the model is told."""
+    tool_rate: Annotated[int, _live(ge=1, le=10_000)] = 30
+    """Tool calls a minute; the model is refused more."""
+    tool_confirm: Annotated[tuple[str, ...], _live()] = ()
+    """Names of tools whose calls wait for approval, whoever declared them; "*" = all."""
     pages: Annotated[dict[str, Values], _next_session()] = {}
     """Tables with a provider's name: the provider's own page."""
 
+    def tools(self) -> ToolSettings:
+        """Return what the mind is told of tools."""
+        return tool_settings(self.tool, self.tool_silence, self.tool_rate, self.tool_confirm)
+
     def __post_init__(self) -> None:
-        """Refuse names that cannot be an OSC root."""
+        """Refuse names that cannot be an OSC root, and two tools of one name."""
         if not _AGENT_NAME.fullmatch(self.name):
             raise ValueError(
                 "name must begin with a letter and have at most 32 letters, digits and underscores"
             )
+        tools = [tool.name for tool in self.tool]
+        if len(set(tools)) < len(tools):
+            twice = ", ".join(sorted({name for name in tools if tools.count(name) > 1}))
+            raise ValueError(f"two tools are named {twice}; rename one")
         if self.name in RESERVED:
             raise ValueError(f"name must not be one of {', '.join(RESERVED)}: they are taken")
 

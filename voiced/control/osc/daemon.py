@@ -22,6 +22,8 @@ from voiced.control.osc.reference import described
 from voiced.control.osc.replies import Replies
 from voiced.control.osc.surface import Surface
 from voiced.control.osc.targets import DEFAULT_LEASE_S, Listeners, SavedSubscription
+from voiced.control.osc.tools import ToolDoor
+from voiced.control.osc.usage import Usage, none, whole, words
 from voiced.control.osc.values import Values
 from voiced.mind.inputs import NoteText, SayText
 from voiced.parameters import Kind, Refusal
@@ -29,38 +31,6 @@ from voiced.parameters import Kind, Refusal
 MAX_LEASE_S: Final = 24 * 3600
 _ROWS: Final = 20
 _WHOLE: Final = 2**31
-
-
-class Usage(Exception):
-    """A message's arguments are not what its address takes; its text says what it does."""
-
-
-def whole(argument: Argument, what: str, low: int, high: int) -> int:
-    """Return an argument as a whole number, whatever number type it came in.
-
-    Raises:
-        Usage: It is none, or out of range.
-    """
-    if isinstance(argument, str):
-        try:
-            argument = float(argument)
-        except ValueError:
-            raise Usage(f"{what} is a number from {low} to {high}") from None
-    if isinstance(argument, int | float) and low <= argument <= high and argument == int(argument):
-        return int(argument)
-    raise Usage(f"{what} is a whole number from {low} to {high}")
-
-
-def words(args: Sequence[Argument], count: int, what: str) -> list[str]:
-    """Return `count` texts.
-
-    Raises:
-        Usage: They are not so many, or not texts.
-    """
-    texts = [a for a in args if isinstance(a, str)]
-    if len(args) != count or len(texts) != count:
-        raise Usage(what)
-    return texts
 
 
 class Daemon:
@@ -75,6 +45,7 @@ class Daemon:
         pacer: Pacer,
         now: Callable[[], float],
         keep: Callable[[list[SavedSubscription]], None],
+        tools: ToolDoor,
     ) -> None:
         self._surface = surface
         self._listeners = listeners
@@ -83,6 +54,7 @@ class Daemon:
         self._pacer = pacer
         self._now = now
         self._keep = keep
+        self._tools = tools
         self._words: dict[str, Callable[[Peer, Sequence[Argument]], None]] = {
             "ping": self._ping, "status": self._status, "sync": self._sync,
             "subscribe": self._subscribe, "unsubscribe": self._unsubscribe,
@@ -116,7 +88,7 @@ class Daemon:
         peer.answer("/voiced/pong", [a for a in finite if a not in (float("inf"), -float("inf"))])
 
     def _status(self, peer: Peer, args: Sequence[Argument]) -> None:
-        _none(args)
+        none(args)
         status = self._surface.status()
         peer.answer(
             "/voiced/status",
@@ -138,7 +110,7 @@ class Daemon:
             peer.answer("/voiced/help", answer)
 
     def _agents(self, peer: Peer, args: Sequence[Argument]) -> None:
-        _none(args)
+        none(args)
         peer.answer("/voiced/agents", tuple(self._surface.agents()))
 
     def _forget(self, peer: Peer, args: Sequence[Argument]) -> None:
@@ -166,12 +138,12 @@ class Daemon:
             self._replies.refusal(peer, "/voiced/audio/play", refusal)
 
     def _bindings(self, peer: Peer, args: Sequence[Argument]) -> None:
-        _none(args)
+        none(args)
         for one in self._surface.midi_bindings():
             peer.answer("/voiced/midi/binding", (one.port, one.message, one.address, one.number))
 
     def _ports(self, peer: Peer, args: Sequence[Argument]) -> None:
-        _none(args)
+        none(args)
         peer.answer("/voiced/midi/ports", tuple(self._surface.midi_ports()))
 
     # --- words with one
@@ -211,7 +183,7 @@ class Daemon:
         peer.answer("/voiced/replyport", (peer.destination[1],))
 
     def _shell(self, peer: Peer, args: Sequence[Argument]) -> None:
-        _none(args)
+        none(args)
         if not peer.stream:
             raise Usage("is said on a TCP connection")
         peer.be_shell()
@@ -262,7 +234,7 @@ class Daemon:
         peer.answer("/voiced/unsubscribed", (destination[1],))
 
     def _targets(self, peer: Peer, args: Sequence[Argument]) -> None:
-        _none(args)
+        none(args)
         for target in self._listeners.all():
             host, port = target.destination
             kind = "config" if target.configured else f"lease {target.lease_s}"
@@ -332,6 +304,8 @@ class Daemon:
                     self._speech(peer, at, address, args)
                 case "conv/get":
                     self._conversation(peer, at.agent, args)
+                case word if word.startswith("tool/"):
+                    self._tools.act(peer, at, args)
                 case _:
                     self._replies.refuse(peer, address, "no_effect", f"{address} does nothing")
         except Usage as usage:
@@ -368,8 +342,3 @@ class Daemon:
             self._replies.refuse(
                 peer, f"/{agent}/conv/get", "busy", "too many answers are under way"
             )
-
-
-def _none(args: Sequence[Argument]) -> None:
-    if args:
-        raise Usage("takes no argument")

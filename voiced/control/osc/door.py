@@ -36,8 +36,9 @@ from voiced.control.osc.signals import SignalClock
 from voiced.control.osc.streams import MAX_STREAMS, Stream
 from voiced.control.osc.surface import PAR, Surface
 from voiced.control.osc.targets import Listeners, SavedSubscription, Target
+from voiced.control.osc.tools import ToolDoor
 from voiced.control.osc.values import Values
-from voiced.mind.effects import AgentEffect
+from voiced.mind.effects import AgentEffect, DropCall, RunTool
 from voiced.mind.inputs import HolderGone, Origin
 from voiced.parameters import Kind
 
@@ -114,9 +115,12 @@ class OscDoor:
         """
         loop = self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(loop)
+        self._tools = ToolDoor(
+            self._surface, self._replies, self._pacer, self._values.too_long, loop.call_soon
+        )
         self._daemon = Daemon(
             self._surface, self._listeners, self._replies, self._values, self._pacer, self._now,
-            self._keep,
+            self._keep, self._tools,
         )  # fmt: skip
         self._clock = SignalClock(loop, self._surface.agents, self._signal_rate, self._signal_tick)
         await self._bind()
@@ -208,8 +212,16 @@ class OscDoor:
     # --- out
 
     def perform(self, agent: str, effect: AgentEffect) -> None:
-        """Tell listeners what an effect means to them."""
-        self._publisher.perform(agent, effect)
+        """Tell listeners what an effect means to them, and executors what they are to do."""
+        match effect:
+            case RunTool() | DropCall() if effect.executor.kind in ("osc", SHELL):
+                self._tools.perform(agent, effect)
+            case _:
+                self._publisher.perform(agent, effect)
+
+    def send(self, destination: Destination, packet: bytes) -> None:
+        """Send a packet of somebody else's: a tool of the configuration."""
+        self._wire(destination, packet)
 
     def said(self, address: str, *args: int | float | str) -> None:
         """Tell listeners something of the daemon's: /voiced/startup, /voiced/mute, an error."""
@@ -236,6 +248,7 @@ class OscDoor:
     def _refusals(self, sock: socket.socket) -> None:
         for destination in refused_destinations(sock):
             self._listeners.refused(destination)
+            self._tools.refused(destination)
 
     def _signal_rate(self, agent: str) -> float:
         return max(1.0, float(self._surface.value(agent, PAR, "Signalrate")))
@@ -405,6 +418,7 @@ class OscDoor:
     def _closed(self, peer: Peer) -> None:
         self._streams.pop(peer.destination, None)
         self._listeners.unsubscribe_stream(peer.destination)
+        self._tools.closed(peer)
         if peer.origin.kind == SHELL:
             return  # `voiced set Talk 1` holds until `voiced set Talk 0`, or Talkmax.
         for agent in self._surface.agents():

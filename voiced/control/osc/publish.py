@@ -68,6 +68,8 @@ class Publisher:
                 self.tell(f"/{agent}/conv/clear", ())
             case effects.Caption():
                 self.tell(f"/{agent}/caption/{effect.who}", (effect.line,))
+            case effects.ShowText():
+                self.tell(f"/{agent}/text", (effect.text,))
             case effects.Refused():
                 self._refused(agent, effect)
             case _:

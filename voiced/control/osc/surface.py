@@ -13,6 +13,7 @@ import msgspec
 
 from voiced.mind import effects
 from voiced.mind.inputs import AgentInput
+from voiced.mind.toolbox import ShownTool
 from voiced.parameters import Refusal, Row, Value
 
 PAR = "par"
@@ -64,6 +65,9 @@ class Surface(Protocol):
 
     def rows(self, agent: str) -> Sequence[effects.Row]:
         """Return the conversation, oldest first."""
+
+    def tools(self, agent: str) -> Sequence[ShownTool]:
+        """Return the tools that were declared, with the mode in force."""
 
     def signals(self, agent: str) -> Mapping[str, float]:
         """Return every channel by its name; asked at Signalrate."""
