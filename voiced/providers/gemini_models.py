@@ -49,6 +49,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Search grounding and functions go together in one session."""
     answers_lost_calls: bool = False
     """A call that a resumed session had open must be answered, or the next turn is swallowed."""
+    longest_reply: int = 65536
+    """Tokens."""
     turn_coverage: str = "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
     """The model's own default."""
 
@@ -76,6 +78,7 @@ NATIVE_AUDIO = Model(
     name="gemini-2.5-flash-native-audio-preview-12-2025",
     thinking=Thinking.BUDGET,
     searches_with_tools=False,
+    longest_reply=8192,
     turn_coverage="TURN_INCLUDES_ONLY_ACTIVITY",
 )
 

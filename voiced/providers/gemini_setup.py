@@ -86,8 +86,8 @@ def _generation(page: Page, notes: list[tuple[str, str]]) -> wire.GenerationConf
         response_modalities=["AUDIO"],
         temperature=_set(page.temperature),
         top_p=_set(page.top_p),
-        top_k=_set(page.top_k),
-        max_output_tokens=page.max_output_tokens if page.max_output_tokens > 0 else None,
+        top_k=page.top_k if page.top_k > 0 else None,
+        max_output_tokens=_longest(page, notes),
         seed=_set(page.seed),
         media_resolution=(
             f"MEDIA_RESOLUTION_{page.media_resolution}" if page.media_resolution else None
@@ -105,6 +105,18 @@ def _generation(page: Page, notes: list[tuple[str, str]]) -> wire.GenerationConf
 def _set(value: Any) -> Any:
     """Return a number that the operator chose, None where it is the service's own choice."""
     return value if value >= 0 else None
+
+
+def _longest(page: Page, notes: list[tuple[str, str]]) -> int | None:
+    wanted, most = page.max_output_tokens, page.takes.longest_reply
+    if wanted > most:
+        notes.append(
+            (
+                "max_output_tokens",
+                f"{page.takes.name} speaks {most} tokens at most: it is told {most}",
+            )
+        )
+    return min(wanted, most) if wanted > 0 else None
 
 
 def _thinking(page: Page, notes: list[tuple[str, str]]) -> wire.ThinkingConfig | None:
