@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from voiced.control import ledger, traces
-from voiced.control.journal import Append, Replace, Writer
+from voiced.control.journal import Append, Finish, Replace, Writer
 from voiced.control.osc.targets import SavedSubscription
+from voiced.control.recall import recalled
 from voiced.control.state import load_state
 from voiced.messages.network import Value
 from voiced.mind import effects
+from voiced.mind.inputs import Recalled
 
 KEEP_S = 1.0
 """Changed values are written at most so often: a fader moves 60 times a second."""
@@ -35,6 +37,7 @@ class Books:
     def __init__(
         self, loop: asyncio.AbstractEventLoop, state_dir: Path, told: Callable[[str, str], None]
     ) -> None:
+        self._loop = loop
         self._state_dir = state_dir
         self._writer = Writer(
             lambda path, sentence: _hand_over(loop, lambda: told("trace", sentence))
@@ -92,6 +95,17 @@ class Books:
         if folder is not None:
             path = traces.journal_path(folder, effect.session_id)
             self._writer.submit(traces.close_job(path, effect.end_reason))
+
+    def recall(
+        self, folder: Path, effect: effects.Recall, answer: Callable[[Recalled], None]
+    ) -> None:
+        """Find a past conversation, once every trace before it is written; answers in the loop."""
+
+        def work() -> None:
+            found = recalled(folder, effect, time.time())
+            _hand_over(self._loop, lambda: answer(found))
+
+        self._writer.submit(Finish(path=folder / effect.session_id, work=work))
 
     def forget(self, folder: Path, effect: effects.ForgetSession) -> None:
         """Erase what is written of a session."""

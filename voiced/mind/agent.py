@@ -153,6 +153,8 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
             tools.executor_gone(s, event)
         case inputs.Started():
             _started(s, event)
+        case inputs.Recalled():
+            machine.recalled(s, event)
         case inputs.Stopping():
             _stopping(s)
         case inputs.NetworkReady():
@@ -185,6 +187,7 @@ def _started(s: AgentState, event: inputs.Started) -> None:
     s.muted = event.muted
     s.provider_told = s.parameters.provider
     if event.connect:
+        s.resume_within_s = event.resume_within_s
         commands.connect(s, Origin(kind="state"), "Connect")
     else:
         s.wish(False, Origin(kind="state"))

@@ -8,28 +8,11 @@ import msgspec
 
 from voiced.messages.network import ToNetwork, Value
 from voiced.mind.inputs import Origin
+from voiced.mind.row import Row as Row
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What every effect is."""
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the conversation table: operator.txt's seven columns, and where it stands."""
-
-    index: int
-    role: str
-    """user assistant system tool error."""
-    message: str
-    id: str
-    """Stable: a rewritten row keeps it."""
-    timestamp: str
-    """ISO 8601 with offset and milliseconds."""
-    type: str
-    """text tool_call tool_result status error."""
-    metadata: str
-    """JSON object, "{}" if empty."""
-    session_id: str
 
 
 # --- to the doors
@@ -188,6 +171,19 @@ class TraceClosed(Effect, frozen=True, kw_only=True):
     end_reason: str
 
 
+class Recall(Effect, frozen=True, kw_only=True):
+    """Find the past conversation that this session goes on with; answered by `Recalled`."""
+
+    session_id: str
+    """Of the session that asks."""
+    provider: str
+    model: str
+    file: str = ""
+    """This trace; "" = the newest of this provider and model."""
+    within_s: float = 0.0
+    """Above 0: only the last one, if it broke off so recently."""
+
+
 class ForgetSession(Effect, frozen=True, kw_only=True):
     """Erase the journal, the trace and the recordings of this session; lines may follow anew."""
 
@@ -214,5 +210,5 @@ class Log(Effect, frozen=True, kw_only=True):
 AgentEffect: TypeAlias = (
     Told | Callback | SignalNow | RowWritten | RowRemoved | RowsCleared | Caption | Refused | Send
     | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed
-    | ForgetSession | Spend | Log | ShowText | RunTool | DropCall
+    | Recall | ForgetSession | Spend | Log | ShowText | RunTool | DropCall
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from voiced.messages.network import Catalogue, LegEvent, NetworkTrouble, Value
+from voiced.mind.row import Row
 
 
 class Instant(msgspec.Struct, frozen=True):
@@ -172,6 +173,29 @@ class Started(Input, frozen=True, kw_only=True):
 
     connect: bool
     muted: bool = False
+    resume_within_s: float = 0.0
+    """That session goes on with the last one, if it broke off so recently; 0 = it starts fresh."""
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """A past conversation, as its trace tells it."""
+
+    session_id: str
+    provider: str
+    model: str
+    handle: str
+    """The provider's own; "" = there is none."""
+    rows: tuple[Row, ...]
+
+
+class Recalled(Input, frozen=True, kw_only=True):
+    """The answer to `Recall`."""
+
+    session_id: str
+    """Of the session that asked."""
+    past: Past | None = None
+    sentence: str = ""
+    """Why the trace that was named cannot be used."""
 
 
 class Stopping(Input, frozen=True, kw_only=True):
@@ -246,5 +270,5 @@ AgentInput: TypeAlias = (
     | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
     | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
     | RegisterTool | UnregisterTool | SetTools | ToolAnswer | ToolProgress | DecideTool
-    | ExecutorGone
+    | ExecutorGone | Recalled
 )  # fmt: skip

@@ -16,7 +16,8 @@ from voiced.messages.network import (
 )
 from voiced.mind import journal, refresh, stamps, tools, watch
 from voiced.mind.cost import LegCost, dearest, price_of
-from voiced.mind.effects import RowsCleared, Spend, StopSpeaker, TraceClosed
+from voiced.mind.effects import Recall, RowsCleared, Spend, StopSpeaker, TraceClosed
+from voiced.mind.inputs import Recalled
 from voiced.mind.session import (
     SECOND,
     STABLE_S,
@@ -29,6 +30,8 @@ from voiced.mind.state import HEARD_GRACE_S, AgentState, Metered, Reply, Session
 
 END_S = 3.0
 """A leg that does not say that it closed is given up after so long."""
+RECALL_S = 5.0
+"""A past conversation that was not read by then is not gone on with."""
 STOP_S = 0.8
 """The same while the daemon stops."""
 
@@ -64,6 +67,48 @@ def connect(s: AgentState, press_frame: int = -1) -> None:
     s.watch = watch.Watch()
     s.calls.begin()
     s.dial_at, s.failures, s.trouble = s.now.mono_ns, 0, ""
+    _recall(s, s.session)
+
+
+def _recall(s: AgentState, session: Session) -> None:
+    """Have the conversation found that this one goes on with, if it shall go on with any."""
+    within_s, s.resume_within_s = s.resume_within_s, 0.0
+    file = s.parameters.text("Loadsessionfile")
+    if file:
+        s.store("Loadsessionfile", "")
+    elif not s.parameters.flag("Resumelast") and within_s <= 0:
+        return
+    s.emit(
+        Recall(
+            session_id=session.id,
+            provider=session.provider,
+            model=session.model,
+            file=file,
+            within_s=0.0 if file or s.parameters.flag("Resumelast") else within_s,
+        )
+    )
+    session.recalls = True
+    s.dial_at = s.after(RECALL_S)
+
+
+def recalled(s: AgentState, event: Recalled) -> None:
+    """Take the past conversation, or that there is none, and dial."""
+    session = s.session
+    if session is None or not session.recalls or session.id != event.session_id:
+        return
+    session.recalls = False
+    if s.lifecycle is Lifecycle.CONNECTING:
+        s.dial_at = s.now.mono_ns
+    if event.sentence:
+        s.error("session", "resume", event.sentence)
+    past = event.past
+    if past is None:
+        return
+    session.past = past
+    card = s.card
+    if card is not None and card.resumption == "native" and past.provider == session.provider:
+        session.handle = past.handle
+    s.transcript.recall(past.rows)
 
 
 def dial(s: AgentState, session: Session) -> None:
@@ -86,7 +131,7 @@ def dial(s: AgentState, session: Session) -> None:
             s.dial_at = free_at
             return
         s.setup.attempts.record(s.now.mono_ns)
-    s.dial_at = None
+    s.dial_at, session.recalls = None, False
     s.leg += 1
     s.leg_alive, s.leg_opened_ns = True, None
     turns = s.transcript.turns
@@ -129,6 +174,7 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
         )
         s.restyle()
         began(s, session)
+        s.emit(*s.transcript.show_recalled(s.now))
         s.callback("onSessionStart", session.id, session.provider, session.model)
     s.journal(
         journal.LegBegan,

@@ -13,7 +13,7 @@ from voiced.mind.captions import Captions
 from voiced.mind.cost import Cost
 from voiced.mind.effects import AgentEffect, Callback, Journal, Keep, Log, Refused, Send, Told
 from voiced.mind.gate import Intent, Talk
-from voiced.mind.inputs import Instant, Origin, ToolSettings
+from voiced.mind.inputs import Instant, Origin, Past, ToolSettings
 from voiced.mind.parameters import PAR, Parameters, Place
 from voiced.mind.refresh import Plan
 from voiced.mind.session import SECOND, Attempts, Lifecycle, label, step
@@ -103,6 +103,10 @@ class Session(msgspec.Struct, kw_only=True):
     """When its first leg opened; -1 = not yet: onSessionStart is not told either."""
     opened_frame: int = -1
     """Near frame at which it opened: no pre-roll of any of its legs reaches before it."""
+    recalls: bool = False
+    """A past conversation is being looked for: the first leg waits for it."""
+    past: Past | None = None
+    """The conversation this one goes on with; its rows are shown once it is open."""
     reason: str = "connect"
     """Why the next leg is dialled: connect, cap, goaway or lost."""
     handle: str = ""
@@ -153,6 +157,8 @@ class AgentState:
         """The network process holds it, opened or not."""
         self.leg_opened_ns: int | None = None
         self.dial_at: int | None = None
+        self.resume_within_s = 0.0
+        """The next session is the one that a start asked for: see `inputs.Started`."""
         self.failures = 0
         self.trouble = ""
         """Why there is no leg, "" as long as there is no trouble."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from voiced.messages.network import AssistantText, Heard, UserText, UserTurnDropped
@@ -12,6 +14,9 @@ from voiced.mind.turns import OPEN_KEPT, Turn, Turns
 
 ROWS_KEPT = 2000
 """Rows that can still be asked for; all of them are in the journal."""
+
+PAST_LEG = -1
+"""Of what was said in a conversation that this one goes on with."""
 
 _CALLBACKS = {"user": "onUserText", "assistant": "onAssistantText"}
 
@@ -43,12 +48,13 @@ class Transcript:
         self.session_id = ""
         self.style = Style()
         self._count = 0
+        self._recalled: tuple[Row, ...] = ()
 
     def begin(self, session_id: str) -> None:
         """Start an empty table for a new conversation."""
         self.session_id = session_id
         self.clear()
-        self._count = 0
+        self._count, self._recalled = 0, ()
 
     def clear(self) -> None:
         """Forget every row and turn; ids are not given twice."""
@@ -59,6 +65,31 @@ class Transcript:
     def rows(self) -> list[Row]:
         """The table, oldest row first."""
         return list(self._rows.values())
+
+    # --- a past conversation
+
+    def recall(self, rows: Sequence[Row]) -> None:
+        """Go on from the rows of a past conversation: they prime the leg that is dialled next."""
+        self._recalled = tuple(rows[-ROWS_KEPT:])
+        for n, row in enumerate(self._recalled):
+            if row.role in _CALLBACKS and row.type == "text":
+                self.turns.add(
+                    Turn(
+                        role=row.role, leg=PAST_LEG, item=f"past.{n}", text=row.message,
+                        final=True, answered=True, sounded_chars=len(row.message),
+                    )
+                )  # fmt: skip
+
+    def show_recalled(self, now: Instant) -> list[AgentEffect]:
+        """Write the rows of the past conversation before those of this one."""
+        out: list[AgentEffect] = []
+        for row in self._recalled:
+            fresh = self._new_row(PAST_LEG, row.role, row.type, now)
+            out += self._put(
+                msgspec.structs.replace(row, id=f"past.{fresh.index + 1}", index=fresh.index), now
+            )
+        self._recalled = ()
+        return out
 
     # --- writing rows
 

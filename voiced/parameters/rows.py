@@ -14,7 +14,6 @@ PROFILE_SLOTS = 8
 TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
 # What comes later, and says so: one sentence a feature. Empty it when the feature is there.
-_RESUME = "this does nothing yet: every session starts fresh, resuming an older one comes later"
 _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
 _SKILLS = "this does nothing yet: skills are not read yet"
 _PROFILES = "this does nothing yet: profiles are not read yet"
@@ -205,11 +204,14 @@ def _playback() -> Iterable[Row]:
                   applies=_SESSION)
     yield _text(page, "Sessiontracedir", "Names the folder of traces; empty is the state folder's.",
                 kind=Kind.FOLDER, admin=True, applies=_SESSION)
-    yield _toggle(page, "Resumelast", False, "Lets Connect go on with the newest conversation.",
-                  applies=_SESSION, later=_RESUME)
+    yield _toggle(
+        page, "Resumelast", False,
+        "Lets Connect go on with the newest conversation of this provider and model.",
+        applies=_SESSION,
+    )
     yield _text(
         page, "Loadsessionfile", "Names the trace the next Connect goes on with, once.",
-        kind=Kind.FILE, admin=True, persists=False, applies=_SESSION, later=_RESUME,
+        kind=Kind.FILE, admin=True, persists=False, applies=_SESSION,
     )
     yield _int(page, "Maxreplayrows", 20, 1, 200,
                "Limits how many messages prime a service that has no memory of its own.",

@@ -133,7 +133,7 @@ class AgentConfig(Table, frozen=True, kw_only=True):
         tuple[Annotated[int, msgspec.Meta(ge=1, le=256)], ...], _live(min_length=1)
     ] = (1, 2)
     on_start: Annotated[Literal["wait", "connect", "last"], _restart()] = "last"
-    resume_within: Annotated[float, _next_session(ge=0, le=86_400)] = 120.0
+    resume_within: Annotated[float, _restart(ge=0, le=86_400)] = 120.0
     par: Annotated[Values, _live()] = {}
     """First values of parameters, by their names."""
     tool: Annotated[tuple[ToolConfig, ...], _live()] = ()

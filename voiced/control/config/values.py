@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from voiced.control.config.model import AgentConfig, Config
+from voiced.control.config.model import Config
 from voiced.control.config.reader import coerced
 from voiced.messages.network import Catalogue, Value
 from voiced.parameters import ROWS, Coerced, Kind, nearest
@@ -67,8 +67,5 @@ def without_effect(config: Config) -> Iterable[str]:
             "budget.day and budget.month are not enforced yet: set a limit in your account with "
             "the service"
         )
-    for agent in config.agent:
-        if agent.resume_within != AgentConfig().resume_within:
-            yield f"agent.{agent.name}.resume_within does nothing yet: a start connects fresh"
     if config.storage.retention_days > 0:
         yield "storage.retention_days does nothing yet: traces are kept"

@@ -1,0 +1,89 @@
+"""Which past conversation a new session goes on with, and what is known of it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from voiced.control import traces
+from voiced.mind.effects import Recall, Row
+from voiced.mind.inputs import Past, Recalled
+
+LOOKED_AT = 200
+"""Newest traces of an agent that are read, in search of one of this provider and model."""
+BROKEN_OFF = ("crash", "shutdown")
+"""End reasons of a session that nobody wanted to end."""
+MAX_TRACE = 64 * 1024 * 1024
+
+
+def recalled(folder: Path, wanted: Recall, now: float) -> Recalled:
+    """Return the past that a session goes on with, or why there is none.
+
+    Args:
+        folder: the agent's traces.
+        wanted: what the mind asked for.
+        now: Unix time, s.
+    """
+    if wanted.file:
+        path = Path(wanted.file)
+        try:
+            return Recalled(session_id=wanted.session_id, past=_past(_read(path)))
+        except OSError as error:
+            why = error.strerror or "it cannot be read"
+        except traces.UNREADABLE:
+            why = "it is no trace of voiced, or damaged"
+        return Recalled(
+            session_id=wanted.session_id,
+            sentence=f"{path.name} cannot be gone on with: {why}; the session starts fresh",
+        )
+    for trace in _newest(folder):
+        fits = (trace.provider, trace.model) == (wanted.provider, wanted.model)
+        if wanted.within_s > 0:
+            # After a power cut only the very last conversation counts, and only a fresh one.
+            if fits and trace.end_reason in BROKEN_OFF and _age_s(trace, now) <= wanted.within_s:
+                return Recalled(session_id=wanted.session_id, past=_past(trace))
+            break
+        if fits:
+            return Recalled(session_id=wanted.session_id, past=_past(trace))
+    return Recalled(session_id=wanted.session_id)
+
+
+def _newest(folder: Path) -> Iterator[traces.Trace]:
+    """Yield an agent's traces, the newest first; damaged ones are passed over."""
+    found = (path for path in folder.glob(f"*{traces.TRACE}") if not path.is_symlink())
+    for path in sorted(found, key=lambda path: path.name, reverse=True)[:LOOKED_AT]:
+        try:
+            yield _read(path)
+        except (OSError, *traces.UNREADABLE):
+            continue
+
+
+def _read(path: Path) -> traces.Trace:
+    if path.stat().st_size > MAX_TRACE:
+        raise msgspec.DecodeError("too large")
+    return traces.read_trace(path)
+
+
+def _age_s(trace: traces.Trace, now: float) -> float:
+    """Return how long ago a session ended, s; below 0 where a clock was set back since."""
+    try:
+        return now - datetime.datetime.fromisoformat(trace.ended).timestamp()
+    except ValueError:
+        return float("inf")
+
+
+def _past(trace: traces.Trace) -> Past:
+    rows = tuple(
+        Row(index=n, **{name: getattr(row, name) for name in row.__struct_fields__})
+        for n, row in enumerate(trace.transcript)
+    )
+    return Past(
+        session_id=trace.session_id,
+        provider=trace.provider,
+        model=trace.model,
+        handle=trace.resume_handle,
+        rows=rows,
+    )
