@@ -17,7 +17,7 @@ that it prints as the provider's endpoint in voiced.toml. The key may be anythin
 
     voiced emulate openai_realtime --port 8080 --script evening.toml
 
-    [providers.openai_realtime]
+    [agent.openai_realtime]
     endpoint = "ws://127.0.0.1:8080"
 
 While it runs, the same port answers a browser: /violations is what the client sent wrongly (an

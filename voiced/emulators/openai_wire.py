@@ -379,17 +379,17 @@ ClientEvent = (
 )
 
 S = TypeVar("S", bound=Strict)
-_MERGING = (Config, Audio, Input, Output)
+_MERGED = ("audio", "input", "output")
 
 
 def merged(old: S, new: S) -> S:
-    """Return `old` with what `new` says; settings are merged, everything else is replaced."""
+    """Return `old` with what `new` says; `audio` is merged, everything else is replaced."""
     changes = {}
     for field in msgspec.structs.fields(new):
         before, after = getattr(old, field.name), getattr(new, field.name)
         if after is UNSET:
             continue
-        merging = isinstance(after, _MERGING) and isinstance(before, _MERGING)
+        merging = field.name in _MERGED and before is not UNSET
         changes[field.name] = merged(before, after) if merging else after
     return msgspec.structs.replace(old, **changes)
 
