@@ -73,6 +73,11 @@ class Ear:
         """How much audio came so far, ms."""
         return (self._dropped + len(self._audio)) * 500 // self.rate
 
+    @property
+    def spoken_until_ms(self) -> int:
+        """Where speech was last heard, ms."""
+        return self._last_speech_ms
+
     def feed(self, pcm: bytes) -> list[SpeechStarted | SpeechStopped]:
         """Take audio (whole samples); return what was noticed in it."""
         self._audio += pcm
@@ -106,6 +111,8 @@ class Ear:
             if not self.speaking and self.ms > start:
                 self.speaking = True
                 noticed.append(SpeechStarted(ms=start))
+            if self.speaking:
+                self._last_speech_ms = min(self.ms, end)
             if not self.speaking or self.ms < end:
                 break
             rows.pop(0)
