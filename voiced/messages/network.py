@@ -397,6 +397,8 @@ class Usage(LegMessage, frozen=True, kw_only=True):
     response: str
     usd: float
     detail: str = ""
+    aside: bool = False
+    """Of another service that listened meanwhile: it is no account of the leg's own audio."""
 
 
 class Handle(LegMessage, frozen=True, kw_only=True):
@@ -427,10 +429,13 @@ class ProviderSignal(LegMessage, frozen=True, kw_only=True):
 
 
 class Affect(LegMessage, frozen=True, kw_only=True):
-    """Prosody scores of a turn, as JSON."""
+    """How a turn was spoken, as JSON."""
 
     item: str
+    """"" = the user's turn around `frame`."""
     scores: str
+    frame: int = -1
+    """Near frame of the middle of what was measured."""
 
 
 class LegTrouble(LegMessage, frozen=True, kw_only=True):
@@ -438,6 +443,8 @@ class LegTrouble(LegMessage, frozen=True, kw_only=True):
 
     code: str
     sentence: str
+    source: str = "provider"
+    """"provider", or "affect": the service that only listens."""
 
 
 class NetworkTrouble(Message, frozen=True, kw_only=True):

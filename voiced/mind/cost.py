@@ -107,6 +107,8 @@ class LegCost(msgspec.Struct, kw_only=True):
 
     def usage(self, usage: Usage) -> float:
         """Take the service's account of a response; return what it books beyond what was."""
+        if usage.aside:
+            return self.book(usage.usd)
         if self.wallclock:
             return 0.0
         self.accounted, self.pending = self.estimate, 0.0

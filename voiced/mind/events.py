@@ -127,7 +127,7 @@ def _handle(s: AgentState, session: Session, event: wire.Handle) -> None:
 
 
 def _trouble(s: AgentState, session: Session, event: wire.LegTrouble) -> None:
-    s.error("provider", event.code, event.sentence)
+    s.error(event.source, event.code, event.sentence)
 
 
 def _unsent(s: AgentState, session: Session, event: wire.Unsent) -> None:
@@ -264,7 +264,12 @@ def _signal(s: AgentState, session: Session, event: wire.ProviderSignal) -> None
 
 
 def _affect(s: AgentState, session: Session, event: wire.Affect) -> None:
-    turn = s.transcript.turns.named("user", event.leg, event.item)
+    turns = s.transcript.turns
+    if event.item:
+        turn = turns.named("user", event.leg, event.item)
+        turn = turn or turns.named("assistant", event.leg, event.item)
+    else:
+        turn = turns.around(event.frame)
     s.callback("onAffect", turn.row_id if turn is not None else "", event.scores)
 
 

@@ -129,6 +129,14 @@ class Turns:
             return None
         return turn
 
+    def around(self, frame: int) -> Turn | None:
+        """Return the user's turn that was spoken around a near frame, None if there is none."""
+        for turn in reversed(self.all):
+            if turn.role == "user" and 0 <= turn.start_frame <= frame + SLACK_FRAMES:
+                over = 0 <= turn.end_frame < frame - SLACK_FRAMES
+                return None if over else turn
+        return None
+
     def oldest_open_frame(self) -> int:
         """Return the first near frame of the oldest turn without final words, -1 if none is."""
         frames = [t.start_frame for t in self.open if t.start_frame >= 0]

@@ -2,9 +2,10 @@
 
     connecting --start_session--> open --closed, CloseLeg, an error--> over
 
-While it is open three tasks run in one group: the pump, the commands in their order, the meter. The
-first reason to end wins; then the tasks are cancelled, the connection is closed, and the last
-message is told. Whatever a provider module raises ends its leg with a sentence, never the process.
+While it is open these tasks run in one group: the pump, the commands in their order, the meter, and
+where Affect is on the service that only listens, which is never a reason to end. The first reason
+to end wins; then the tasks are cancelled, the connection is closed, and the last message is told.
+Whatever a provider module raises ends its leg with a sentence, never the process.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from voiced.messages.network import (
     Unsent,
     UpdateLeg,
 )
+from voiced.network.expression import Expression
 from voiced.network.pump import Pump, Source
 from voiced.network.sight import Sight
 from voiced.network.speaker import Cut, Loudspeaker
@@ -74,7 +76,9 @@ class Leg:
         clock: the daemon's.
         tell: where messages go.
         api_key: of the provider's KEY_SERVER.
+        affect_key: of the service that Affect names.
         wire: to the inference process.
+        watch: called with every task that outlives the leg.
     """
 
     def __init__(
@@ -87,7 +91,9 @@ class Leg:
         clock: Clock,
         tell: Callable[[LegEvent], None],
         api_key: str,
+        affect_key: str,
         wire: LocalWire | None,
+        watch: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self.agent, self.number = opened.agent, opened.leg
         self._opened, self._provider = opened, provider
@@ -123,6 +129,17 @@ class Leg:
             push_to_talk=opened.push_to_talk,
             end=self.end,
         )
+        self._expression: Expression | None = None
+        if opened.parameters.get("Affect") == "hume":
+            self._expression = Expression(
+                source.lane,
+                source.device,
+                clock,
+                key=affect_key,
+                parameters=opened.parameters,
+                teller=self.told,
+                watch=watch,
+            )
         self._request = SessionRequest(
             agent=self.agent,
             leg=self.number,
@@ -184,6 +201,18 @@ class Leg:
                     # The reflex first; telling the service may wait behind other words.
                     self._cuts.append(self._loudspeaker.cut())
                 self._commands.put_nowait(message)
+
+    def appended(self) -> None:
+        """Audio has appended."""
+        self.pump.appended()
+        if self._expression is not None:
+            self._expression.appended()
+
+    def pause(self, paused: bool) -> None:
+        """Hold everything that leaves, or let it go on."""
+        self.pump.pause(paused)
+        if self._expression is not None:
+            self._expression.pause(paused)
 
     def end(self, reason: LegEvent) -> None:
         """End the leg; the first reason counts."""

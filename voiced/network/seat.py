@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from voiced.lane.seam import Clock
 from voiced.lane.words import DeviceSegment, LaneSegment
@@ -22,6 +22,7 @@ from voiced.messages.network import (
     Unsent,
     UpdateLeg,
 )
+from voiced.network.expression import KEY_SERVER
 from voiced.network.leg import Leg
 from voiced.network.pump import Source
 from voiced.network.speaker import Loudspeaker
@@ -59,9 +60,20 @@ class Seat:
         self._task: asyncio.Task[None] | None = None
 
     def open(
-        self, message: OpenLeg, provider: Provider | str, key: str, wire: LocalWire | None
+        self,
+        message: OpenLeg,
+        provider: Provider | str,
+        keys: Mapping[str, str],
+        wire: LocalWire | None,
     ) -> None:
-        """Start a leg; the one before is closed first. `provider` may be why there is none."""
+        """Start a leg; the one before is closed first.
+
+        Args:
+            message: what control asked for.
+            provider: the module, or why there is none.
+            keys: server -> key.
+            wire: to the inference process.
+        """
         if isinstance(provider, str):
             self._tell(
                 LegRefused(agent=self.agent, leg=message.leg, code="no_provider", sentence=provider)
@@ -78,8 +90,10 @@ class Seat:
             loudspeaker=self.loudspeaker,
             clock=self._clock,
             tell=self._tell,
-            api_key=key,
+            api_key=keys.get(provider.KEY_SERVER or "", ""),
+            affect_key=keys.get(KEY_SERVER, ""),
             wire=wire,
+            watch=self._watch,
         )
         self._leg = leg
         self._task = asyncio.create_task(
@@ -108,12 +122,12 @@ class Seat:
     def wake(self) -> None:
         """Audio has appended."""
         if self._leg is not None:
-            self._leg.pump.appended()
+            self._leg.appended()
 
     def pause(self, paused: bool) -> None:
         """Hold the upload while control does not stamp, or let it go on."""
         if self._leg is not None:
-            self._leg.pump.pause(paused)
+            self._leg.pause(paused)
 
     def abandon(self, code: str, sentence: str) -> None:
         """End the leg because of this machine, not of the service."""

@@ -178,8 +178,7 @@ class Service:
             case OpenLeg():
                 logger.info("< %s leg=%d open %s", message.agent, message.leg, message.provider)
                 provider = self._registry.find(message.provider)
-                server = "" if isinstance(provider, str) else provider.KEY_SERVER or ""
-                seat.open(message, provider, self._keys.get(server, ""), self._wire)
+                seat.open(message, provider, self._keys, self._wire)
             case Replay():
                 seat.loudspeaker.replay()
             case ForgetReply():

@@ -298,6 +298,28 @@ class Told:
         self.alive()
         self.tell(Affect(agent=self._agent, leg=self._leg, item=item, scores=scores))
 
+    # --- beside the talk: no sign of life of the service that talks ----------------------------
+
+    def measured(self, frame: int, channels: Mapping[str, float], scores: str) -> None:
+        """How the visitor spoke at near frame `frame`, by a service that only listens."""
+        if channels:
+            self.tell(ProviderSignal(agent=self._agent, leg=self._leg, channels=dict(channels)))
+        self.tell(Affect(agent=self._agent, leg=self._leg, item="", frame=frame, scores=scores))
+
+    def spent_aside(self, usd: float, detail: str) -> None:
+        """What that service cost; it counts even after the leg."""
+        self._send(
+            Usage(agent=self._agent, leg=self._leg, response="", usd=usd, detail=detail, aside=True)
+        )
+
+    def trouble_aside(self, code: str, sentence: str) -> None:
+        """Something is wrong with that service."""
+        self.tell(
+            LegTrouble(
+                agent=self._agent, leg=self._leg, source="affect", code=code, sentence=sentence
+            )
+        )
+
     # --- inside -----------------------------------------------------------------------------
 
     def tell(self, message: LegEvent) -> None:

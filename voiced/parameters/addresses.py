@@ -177,6 +177,8 @@ ADDRESSES: tuple[Address, ...] = (
     _signal("cost_in_seconds", "seconds of audio sent in this session"),
     _signal("cost_out_seconds", "seconds of audio received in this session"),
     _signal("<provider>_<channel>", "a provider's own channels"),
+    _signal("hume_affect_<name>", "an expression in the visitor's voice, 0 to 1: see Affect"),
+    _signal("hume_voice_<name>", "a quality of the visitor's voice, 0 to 1: see Affect"),
     _signal("level_in", "the microphone's level, before the gate, 0 to 1"),
     _signal("level_out", "the loudspeaker's level, 0 to 1"),
     _signal("mic_open", "1 while the microphone is really sent"),

@@ -186,6 +186,19 @@ def _provider() -> Iterable[Row]:
         "Uses the service's own resume handles, where it has them.",
         applies=_SESSION,
     )
+    yield _menu(
+        page, "Affect", ("off", "hume"), "off",
+        "Measures how visitors speak, whichever provider talks; hume needs a key of Hume.",
+        own=True, applies=_SESSION,
+    )
+    yield _int(page, "Affectinterval", 3000, 3000, 10000,
+               "Sets after how many milliseconds of speech it is measured again.",
+               unit="ms", own=True, applies=_SESSION)
+    yield _text(
+        page, "Affectendpoint",
+        "Sends what Affect hears to an emulator's websocket; set in the config file.",
+        form=Form.URL, access=Access.READ, config_only=True, own=True,
+    )
     yield _int(page, "Thinkingbudget", 0, 0, 8192, "Limits the model's reasoning tokens.",
                unit="tokens", applies=_SESSION, later=_SEARCH)
 

@@ -487,5 +487,9 @@ def meaning(error: ServiceError) -> Meaning:
 
 
 def channels(measured: Mapping[str, float]) -> dict[str, float]:
-    """Return the channels of the known dimensions among scores."""
-    return {AFFECT[name]: value for name, value in measured.items() if name in AFFECT}
+    """Return the channels of the known dimensions among scores, each within 0 and 1."""
+    return {
+        AFFECT[name]: min(max(value, 0.0), 1.0)
+        for name, value in measured.items()
+        if name in AFFECT
+    }
