@@ -38,9 +38,10 @@ def create_segment(name: str, size: int, *, portable: bool = PORTABLE) -> int:
     return fd
 
 
-def map_segment(fd: int) -> mmap.mmap:
-    """Return the whole segment behind `fd`, mapped shared and writable."""
-    return mmap.mmap(fd, os.fstat(fd).st_size)
+def map_segment(fd: int, *, read_only: bool = False) -> mmap.mmap:
+    """Return the whole segment behind `fd`, mapped shared, writable unless `read_only`."""
+    access = mmap.ACCESS_READ if read_only else mmap.ACCESS_WRITE
+    return mmap.mmap(fd, os.fstat(fd).st_size, access=access)
 
 
 def datagram_pair(*, portable: bool = PORTABLE) -> tuple[socket.socket, socket.socket]:

@@ -281,15 +281,19 @@ class DeviceSegment:
 class LaneSegment:
     """The words, the edge log and the three rings of one agent.
 
+    Args:
+        fd: the segment.
+        read_only: whoever owns no word maps it so: a write raises TypeError.
+
     Attributes:
         near: microphone ring, mono, at the device's samplerate.
         far: this lane's own playout, same positions as near.
         speaker: replies at the device's samplerate, waiting to be played.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, read_only: bool = False) -> None:
         self._fence = Fence()
-        segment = _view(map_segment(fd))
+        segment = _view(map_segment(fd, read_only=read_only))
         self.words = segment[: 8 * _LANE_WORDS].cast("q")
         if self.words[Lane.MAGIC] != MAGIC or self.words[Lane.VERSION] != VERSION:
             raise ValueError("this is no lane segment of this version of voiced")
