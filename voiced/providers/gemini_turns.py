@@ -98,6 +98,8 @@ class Turns:
         """The last final words, until the turn is over: some come twice."""
         self._stray = False
         """A reply that was over was interrupted: its turnComplete may come once more."""
+        self._cuts_itself = False
+        """What was sent interrupts the reply that runs: nobody speaks."""
 
     @property
     def response(self) -> str:
@@ -121,8 +123,13 @@ class Turns:
                 self._user.end = end
 
     def typed(self) -> None:
-        """Note a typed turn: what comes next answers it."""
+        """Note a typed turn: it cuts the reply that runs, and what comes next answers it."""
         self._supersede()
+        self._cuts_itself = True
+
+    def result_cuts(self) -> None:
+        """Note a tool's result that is to be spoken of at once."""
+        self._cuts_itself = True
 
     # --- what they say ----------------------------------------------------------------------
 
@@ -205,9 +212,10 @@ class Turns:
             self._reply.cut = True
         else:
             self._stray = True
-        user = self._user
-        if self._push_to_talk:
-            return  # The turn that did it was begun by `activity`.
+        user, expected = self._user, self._cuts_itself
+        self._cuts_itself = False
+        if self._push_to_talk or expected:
+            return  # The turn that did it, if any, was begun by `activity`.
         if user is None or user.answered or user.final:
             self._leave_user()
             user = self._user = self._new_user()
@@ -345,7 +353,7 @@ class Turns:
             reply = None
         if reply is None:
             self._replies += 1
-            self._stray = False
+            self._stray = self._cuts_itself = False
             reply = self._reply = Reply(name=self.response, number=self._replies)
             if self._user is not None and (self._user.over or not self._push_to_talk):
                 self._user.answered = True

@@ -504,13 +504,16 @@ async def send_tool_response(
         return
     waits = any(tool.blocking for tool in conn.request.tools if tool.name == call.name)
     speaks = conn.page.takes.scheduling and not waits
+    scheduling = (conn.page.tool_scheduling or None) if speaks else None
+    if scheduling == "INTERRUPT":
+        conn.turns.result_cuts()
     await conn.send(
         messages.tool_response(
             messages.FunctionResponse(
                 id=call.id or None,
                 name=call.name,
                 response={"output": _parsed(result)} if ok else {"error": result},
-                scheduling=(conn.page.tool_scheduling or None) if speaks else None,
+                scheduling=scheduling,
             )
         )
     )
