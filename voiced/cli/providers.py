@@ -7,14 +7,18 @@ import json
 import os
 from pathlib import Path
 
-from voiced.control.config import Config, find, parse, read_text
+from voiced.control.config import Config, find, parse, read_text, state_dir_of
+from voiced.control.keys import find_keys
 from voiced.errors import ExitCode
 from voiced.messages.network import ProviderCard
+from voiced.mind.cost import pricing_text
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--json", action="store_true", help="for programs")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="for programs")
+    how.add_argument("--markdown", metavar="PAGE", help="fill the generated parts of a page")
     parser.add_argument(
         "--folder",
         default="",
@@ -25,27 +29,80 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the voice services, and what is missing for those that cannot be used."""
+    """List the voice services: what is missing, whose key, what it costs, where it is billed."""
+    if args.markdown:
+        from voiced.cli.provider_page import filled
+
+        built_in = {card.name: card for card in catalogue(os.devnull)}
+        print(filled(Path(args.markdown).read_text("utf-8"), built_in), end="")
+        return ExitCode.DONE
     cards = catalogue(args.config, args.folder)
+    keys = _keys(args.config)
     if args.json:
-        report = [
-            {"name": card.name, "title": card.title, "available": card.available,
-             "reason": card.reason, "models": card.models, "voices": card.voices}
-            for card in cards
-        ]  # fmt: skip
-        print(json.dumps(report, indent=1))
+        print(json.dumps([_record(card, keys) for card in cards], indent=1))
     else:
         for card in cards:
             state = "ready" if card.available else f"not available: {card.reason}"
-            print(f"{card.name:18}{card.title:28}{state}")
+            print(f"{card.name:18}{card.title:36}{state}")
+            for word, text in _details(card, keys).items():
+                print(f"    {word:9}{text}")
     return ExitCode.DONE if any(card.available for card in cards) else ExitCode.FAILED
+
+
+def _details(card: ProviderCard, keys: dict[str, str]) -> dict[str, str]:
+    """Return what stands below a provider's line."""
+    lines = {}
+    if card.key_server:
+        source = keys.get(card.key_server)
+        missing = f"none: voiced key set {card.key_server}"
+        lines["key"] = f"{card.key_server}, from its {source}" if source else missing
+    if card.key_server and card.models:
+        lines["price"] = f"{card.models[0]}: {pricing_text(card, card.models[0])}"
+    if card.billing_url:
+        lines["billing"] = card.billing_url
+    if card.pricing_url:
+        lines["prices"] = card.pricing_url
+    return lines
+
+
+def _record(card: ProviderCard, keys: dict[str, str]) -> dict[str, object]:
+    return {
+        "name": card.name,
+        "title": card.title,
+        "available": card.available,
+        "reason": card.reason,
+        "models": card.models,
+        "voices": card.voices,
+        "key_server": card.key_server,
+        "key_source": keys.get(card.key_server, ""),
+        "pricing": {model: pricing_text(card, model) for model in card.models},
+        "billing_url": card.billing_url,
+        "pricing_url": card.pricing_url,
+        "dependencies": card.dependencies,
+    }
+
+
+def _keys(config_file: str) -> dict[str, str]:
+    """Return server -> where its key comes from."""
+    config, _ = _configured(config_file)
+    found, _ = find_keys(state_dir_of(config, os.environ), os.environ)
+    return {key.server: key.source for key in found}
+
+
+def _configured(config_file: str) -> tuple[Config, Path]:
+    """Return the configuration, and the folder that its relative paths start from."""
+    if config_file == os.devnull:
+        return Config(), Path.cwd()
+    path = find(config_file, os.environ)
+    config = Config() if path is None else parse(read_text(path), str(path))
+    return config, Path.cwd() if path is None else path.parent
 
 
 def catalogue(config_file: str, folder: str = "") -> list[ProviderCard]:
     """Return a card for each provider, with the drop-ins and prices of a configuration.
 
     Args:
-        config_file: as for `voiced run`; "" = where one is found.
+        config_file: as for `voiced run`; "" = where one is found, os.devnull = what is built in.
         folder: of drop-ins, in place of the configuration's.
 
     Raises:
@@ -54,9 +111,8 @@ def catalogue(config_file: str, folder: str = "") -> list[ProviderCard]:
     from voiced.providers import prices
     from voiced.providers.registry import Registry
 
-    path = find(config_file, os.environ)
-    config = Config() if path is None else parse(read_text(path), str(path))
+    config, base = _configured(config_file)
     prices.overrule(config.prices)
     registry = Registry()
-    registry.scan(folder or config.providers_folder(Path.cwd() if path is None else path.parent))
+    registry.scan(folder or config.providers_folder(base))
     return registry.catalogue().providers
