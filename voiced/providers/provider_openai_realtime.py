@@ -298,13 +298,13 @@ async def prime_history(conn: Live, rows: Sequence[HistoryRow], respond: bool) -
 
 async def send_audio_frame(conn: Live, chunk: bytes) -> None:
     """Send a chunk."""
-    conn.conversation.hear(chunk)
+    conn.conversation.hearing.hear(chunk)
     await conn.link.flush()
 
 
 async def send_activity(conn: Live, active: bool) -> None:
     """Send an edge of the gate."""
-    conn.conversation.activity(active)
+    conn.conversation.hearing.activity(active)
     await conn.link.flush()
 
 

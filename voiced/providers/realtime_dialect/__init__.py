@@ -6,6 +6,8 @@
     items, calls, turns   what came of replies, tool calls and the user's turns
     usage            accounts of tokens
     dialect          what differs: constants, and functions where constants do not do
+    hearing          the user's side: sound, turns, words
+    troubles         errors, limits, the session's end, and what follows
     conversation     all of these together: frames in, callbacks and client events out; pure
     connection       the socket under a conversation
 

@@ -168,7 +168,7 @@ class Connection:
             while True:
                 self.conversation.take(await self._socket.recv())
         except ConnectionClosed as error:
-            self.end(self.conversation.over(closing(error)))
+            self.end(self.conversation.troubles.over(closing(error)))
 
     async def _write(self) -> None:
         while True:
@@ -183,7 +183,7 @@ class Connection:
         left = self.conversation.expires_at - self._service_time()
         if left > 0:
             lead = min(EXPIRING_S, left / 4)
-            self.after(left - lead, lambda: self.conversation.expiring(lead))
+            self.after(left - lead, lambda: self.conversation.troubles.expiring(lead))
 
     def _service_time(self) -> float:
         """Return the service's own clock at the handshake, about: ours may be wrong by hours."""

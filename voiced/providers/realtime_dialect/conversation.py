@@ -6,35 +6,23 @@ No clock and no socket: client events wait in `outbox`, and what needs either is
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from voiced.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from voiced.errors import ProviderError
 from voiced.messages.network import HistoryRow
 from voiced.providers.contract import HeardItem, LegCallbacks
-from voiced.providers.dial import Closing
 from voiced.providers.realtime_dialect import client, server
 from voiced.providers.realtime_dialect.calls import STARTED, Call, Calls, is_object, result_text
 from voiced.providers.realtime_dialect.client import ClientEvent
 from voiced.providers.realtime_dialect.dialect import Dialect, Terms
-from voiced.providers.realtime_dialect.faults import Meaning, Verdict
+from voiced.providers.realtime_dialect.hearing import Hearing
 from voiced.providers.realtime_dialect.items import Items, named
 from voiced.providers.realtime_dialect.responses import TOKEN, Responses
-from voiced.providers.realtime_dialect.turns import Turn, Turns
-
-ANSWER_COMES_S = 3.0
-"""So long after a turn's end the service begins its reply, or it will not."""
-LIMIT_S = 5.0
-"""Waited where a limit is reached and the service does not say until when."""
-LIMIT_MOST_S = 60.0
-TYPES_TOLD = 100
-"""Unknown and malformed types that are logged; a service that sends more of them is broken."""
-
-logger = logging.getLogger(__name__)
+from voiced.providers.realtime_dialect.troubles import Troubles
 
 
 class Shell(Protocol):
@@ -66,14 +54,15 @@ class Conversation:
         dialect: how the service speaks.
         terms: what is agreed for this connection.
         callbacks: where what the service says goes.
-        blocking: names of tools that the model waits for; others are answered at once.
+        nonblocking: names of tools that the model does not wait for.
 
     Attributes:
         outbox: client events to be sent, in order.
         session_id: the service's name for the session.
         conversation_id: the service's name for the conversation, where it has one.
         expires_at: when the service ends the session, Unix time; 0 = not told.
-        voiced: the service has spoken.
+        spoken: the service has spoken.
+        is_open: our settings are in force.
     """
 
     def __init__(
@@ -93,22 +82,14 @@ class Conversation:
         self.spoken = False
         self.responses = Responses(self.send)
         self.items = Items(dialect.rate_out)
-        self.turns = Turns(dialect.rate_in)
         self.calls = Calls()
-        self.manual = dialect.manual_turns(self)
-        self._opened = False
+        self.hearing = Hearing(self)
+        self.troubles = Troubles(self)
+        self.is_open = False
         self._count = 0
         self._priming: set[str] = set()
-        self._commits: deque[tuple[str, int, int]] = deque()
-        self._turn_start = 0
-        self._speaking = False
-        self._speech = 0
-        self._retried = False
-        self._limit_s = 0.0
-        self._expiry_told = False
-        self._told: set[str] = set()
         self._late: dict[str, list[ClientEvent]] = {}
-        self._update: list[ClientEvent] = []
+        self._updates: list[ClientEvent] = []
         self._take: dict[type[server.ServerEvent], Callable[..., None]] = {
             server.SessionCreated: self._session_created,
             server.SessionUpdated: self._session_updated,
@@ -116,15 +97,6 @@ class Conversation:
             server.ItemAdded: self._item_added,
             server.ItemCreated: self._item_added,
             server.ItemDone: self._item_added,
-            server.TranscriptionDelta: self._transcription_delta,
-            server.TranscriptionUpdated: self._transcription_updated,
-            server.TranscriptionCompleted: self._transcription_completed,
-            server.TranscriptionFailed: self._transcription_failed,
-            server.SpeechStarted: self._speech_started,
-            server.SpeechStopped: self._speech_stopped,
-            server.Committed: self._committed,
-            server.TimeoutTriggered: self._timeout_triggered,
-            server.RateLimitsUpdated: self._rate_limits,
             server.ResponseCreated: self._response_created,
             server.ResponseDone: self._response_done,
             server.OutputItemAdded: self._output_item_added,
@@ -135,7 +107,8 @@ class Conversation:
             server.TranscriptDone: self._transcript_done,
             server.TextDelta: self._text_delta,
             server.TextDone: self._text_done,
-            server.ErrorEvent: self._error,
+            **self.hearing.takes,
+            **self.troubles.takes,
         }
 
     # --- what we say ------------------------------------------------------------------------
@@ -154,51 +127,9 @@ class Conversation:
         """Change settings; some are taken between replies alone."""
         event = client.SessionUpdate(event_id=self.name("su"), session=session)
         if between_replies and self.responses.busy:
-            self._update.append(event)
+            self._updates.append(event)
         else:
             self.send(event)
-
-    def hear(self, chunk: bytes) -> None:
-        """Take sound of the microphone."""
-        if self.terms.manual:
-            self.manual.append(chunk)
-        else:
-            self.append(chunk)
-
-    def append(self, chunk: bytes) -> None:
-        """Append sound to what the service hears."""
-        self.turns.appended += len(chunk) // 2
-        self.send(client.AudioAppend(audio=chunk))
-
-    def activity(self, active: bool) -> None:
-        """The gate opened or closed: a turn's border, or the microphone paused."""
-        if self.terms.manual:
-            if active:
-                self._turn_start = self.turns.taken
-                self.callbacks.speech_started(self._turn_start)
-                self.manual.press()
-            else:
-                self.callbacks.speech_ended(self.turns.taken)
-                self.manual.release()
-        elif not active and self._speaking and self.terms.trailing_ms:
-            silence = self.dialect.rate_in * self.terms.trailing_ms // 1000
-            self.turns.insert(silence)
-            self.send(client.AudioAppend(audio=bytes(2 * silence)))
-
-    def clear(self) -> None:
-        """Have the service drop what was appended."""
-        self.send(client.AudioClear(event_id=self.name("clear")))
-
-    def commit(self) -> str:
-        """Make what was appended the user's turn; return the name that a reply may be wanted by."""
-        name = self.name("commit")
-        self._commits.append((name, self._turn_start, self.turns.taken))
-        self.send(client.AudioCommit(event_id=name))
-        return name
-
-    def drop_turn(self) -> None:
-        """Tell that the microphone's last turn held nothing."""
-        self.callbacks.user_turn_dropped(self.name("empty"), self.turns.taken)
 
     def text(self, text: str, image: client.InputImage | None = None) -> None:
         """Take words that the user typed, with what they can see."""
@@ -272,12 +203,11 @@ class Conversation:
 
     def interrupt(self) -> None:
         """The user begins to speak and nothing tells the service: stop it and cut what sounds."""
-        running = self._cancel()
-        self.shell.cut(running)
+        self.shell.cut(self.cancel())
 
     def interrupted(self, heard: Sequence[HeardItem]) -> None:
         """The loudspeaker was silenced by hand: stop the service, tell it what was heard."""
-        self.heard(heard, self._cancel())
+        self.heard(heard, self.cancel())
 
     def heard(self, heard: Sequence[HeardItem], running: str) -> None:
         """Tell the service what was heard of what was cut while the reply `running` was sent."""
@@ -287,15 +217,26 @@ class Conversation:
             else:
                 self._late.setdefault(running, []).append(event)
 
-    def _cancel(self) -> str:
+    def cancel(self) -> str:
+        """Stop the reply that runs, or was asked for; return the running one's name."""
         running = self.responses.cancel()
         if running and self.dialect.done_within_s:
             self.shell.after(self.dialect.done_within_s, lambda: self._given_up(running))
         return running
 
     def _given_up(self, response: str) -> None:
-        if self.responses.active == response and self.responses.was_stopped(response):
-            self._over(response, "cancelled")
+        if self.responses.active == response:
+            self.not_running()
+
+    def not_running(self) -> None:
+        """The reply that we stopped does not run any more, whatever the service tells of it."""
+        if self.responses.was_stopped(self.responses.active):
+            self._over(self.responses.active, "cancelled")
+
+    def refused(self, asked: str) -> None:
+        """The service refused an item of ours."""
+        self.responses.drop(asked)
+        self._primed_by(asked)
 
     # --- what the service says --------------------------------------------------------------
 
@@ -304,16 +245,11 @@ class Conversation:
         event = server.decode(frame)
         self.callbacks.alive()
         if isinstance(event, server.Unknown):
-            self._told_once(f"unknown event {event.type}")
+            self.troubles.log_once(f"unknown event {event.type}")
         elif isinstance(event, server.Malformed):
-            self._told_once(f"malformed event {event.type}: {event.why}")
+            self.troubles.log_once(f"malformed event {event.type}", f": {event.why}")
         elif (take := self._take.get(type(event))) is not None:
             take(event)
-
-    def _told_once(self, what: str) -> None:
-        if what not in self._told and len(self._told) < TYPES_TOLD:
-            self._told.add(what)
-            logger.warning("! %s: %s", self.dialect.service.title, what)
 
     def _session_created(self, event: server.SessionCreated) -> None:
         self.session_id = event.session.id or self.session_id
@@ -322,115 +258,22 @@ class Conversation:
     def _session_updated(self, event: server.SessionUpdated) -> None:
         self.session_id = event.session.id or self.session_id
         self.expires_at = event.session.expires_at or self.expires_at
-        if not self._opened:
-            self._opened = True
+        if not self.is_open:
+            self.is_open = True
             self.shell.opened()
 
     def _conversation_created(self, event: server.ConversationCreated) -> None:
         self.conversation_id = event.conversation.id or self.conversation_id
 
     def _item_added(self, event: server.ItemAdded | server.ItemCreated | server.ItemDone) -> None:
-        self._acked(event.item.id or "")
+        self.responses.ack(event.item.id or "")
+        self._primed_by(event.item.id or "")
 
-    def _acked(self, item: str) -> None:
-        self.responses.ack(item)
+    def _primed_by(self, item: str) -> None:
         if item in self._priming:
             self._priming.discard(item)
             if not self._priming:
                 self.shell.primed()
-
-    # --- the user's turns
-
-    def _speech_started(self, event: server.SpeechStarted) -> None:
-        start = self.turns.sample(event.audio_start_ms)
-        if event.item_id:
-            turn = self.turns.of(event.item_id)
-            turn.start = start if turn.start is None else turn.start
-        if self.terms.manual:
-            return
-        self._speaking = True
-        self._speech += 1
-        self.callbacks.speech_started(start)
-        if self.terms.answers:
-            # The answer to this turn covers what waits for one.
-            self.responses.hold("turn")
-        if self.terms.bargein:
-            if not (self.terms.interrupts and self.dialect.stops_itself):
-                self._cancel()
-            self.shell.cut(self.responses.active)
-
-    def _speech_stopped(self, event: server.SpeechStopped) -> None:
-        end = self.turns.sample(event.audio_end_ms)
-        if event.item_id:
-            self.turns.of(event.item_id).end = end
-        if self.terms.manual:
-            return
-        self._speaking = False
-        self.callbacks.speech_ended(end)
-        speech = self._speech
-        self.shell.after(ANSWER_COMES_S, lambda: self._no_answer(speech))
-
-    def _no_answer(self, speech: int) -> None:
-        if speech == self._speech:
-            self.responses.release("turn")
-
-    def _committed(self, event: server.Committed) -> None:
-        turn = self.turns.of(event.item_id or "")
-        if self._commits:
-            name, start, end = self._commits.popleft()
-            self.responses.ack(name)
-            turn.start, turn.end = start, end
-
-    def _timeout_triggered(self, event: server.TimeoutTriggered) -> None:
-        if event.item_id:
-            self.turns.of(event.item_id).spoken = False
-
-    def _transcription_delta(self, event: server.TranscriptionDelta) -> None:
-        turn = self.turns.of(event.item_id)
-        if event.delta and not turn.settled:
-            turn.text += event.delta
-            self._tell_turn(turn, event.delta, delta=True)
-
-    def _transcription_updated(self, event: server.TranscriptionUpdated) -> None:
-        turn = self.turns.of(event.item_id)
-        if event.transcript and not turn.settled:
-            turn.text = event.transcript
-            self._tell_turn(turn, turn.text)
-
-    def _transcription_completed(self, event: server.TranscriptionCompleted) -> None:
-        turn = self.turns.of(event.item_id)
-        bill = self.dialect.bill_transcription(self, event)
-        if bill is not None:
-            self.callbacks.usage(event.item_id, bill.usd, bill.detail)
-        if turn.settled:
-            return
-        turn.text = event.transcript or ""
-        if self.dialect.finals_at_once:
-            self._settle(turn)
-        elif turn.text.strip():
-            self._tell_turn(turn, turn.text)
-
-    def _transcription_failed(self, event: server.TranscriptionFailed) -> None:
-        turn = self.turns.of(event.item_id)
-        if not turn.settled:
-            self._settle(turn)
-            title = self.dialect.service.title
-            self._trouble_once("transcription", f"{title} could not write down what was said")
-
-    def _settle(self, turn: Turn) -> None:
-        """Tell a turn's final words, or that it has none."""
-        turn.settled = True
-        if turn.text.strip():
-            self._tell_turn(turn, turn.text, final=True)
-        elif turn.spoken:
-            self.callbacks.user_turn_dropped(turn.item, turn.end)
-
-    def _tell_turn(
-        self, turn: Turn, text: str, *, delta: bool = False, final: bool = False
-    ) -> None:
-        self.callbacks.user_text(
-            turn.item, text, delta=delta, final=final, start_sample=turn.start, end_sample=turn.end
-        )
 
     # --- replies
 
@@ -444,7 +287,7 @@ class Conversation:
             # One reply at a time: the end of the one before was lost, or never told.
             self._over(self.responses.active, "cancelled", goes_on=False)
         heard = self.responses.created(response, token)
-        self.responses.release("turn")
+        self.hearing.reply_begins()
         if heard:
             self.callbacks.response_started(response)
 
@@ -454,13 +297,8 @@ class Conversation:
             return False
         if response != self.responses.active:
             self._begin(response)
-        self._settle_turns()
+        self.hearing.reply_comes()
         return True
-
-    def _settle_turns(self) -> None:
-        if not self.dialect.finals_at_once:
-            for turn in self.turns.unsettled():
-                self._settle(turn)
 
     def _output_item_added(self, event: server.OutputItemAdded) -> None:
         if self._runs(event.response_id) and event.item.id:
@@ -518,31 +356,35 @@ class Conversation:
         response = event.response.id or event.response_id or self.responses.active
         if not response or self.responses.is_done(response):
             return
-        self._settle_turns()
+        self.hearing.reply_comes()
         bill = self.dialect.bill(self, event)
         if bill is not None:
             self.callbacks.usage(response, bill.usd, bill.detail)
         status = event.response.status or "completed"
         details = _details(event.response.status_details)
         if status == "completed":
-            self._retried = False
+            self.troubles.succeeded()
             for item in _output(event.response.output):
                 self._call(response, item)
+            self.hearing.answered()
+        elif status == "failed" and details.error is not None:
+            self.troubles.failed(details.error)
+        elif status == "incomplete":
+            self._incomplete(details.reason or "incomplete")
         self._over(
             response,
             status,
             by_user=details.reason == "turn_detected",
             token=_token(event.response.metadata),
         )
-        if status == "failed" and details.error is not None:
-            self._judged(self.dialect.faults.judge(details.error), failed=True)
-        elif status == "incomplete" and details.reason == "max_output_tokens":
-            self._trouble_once(
-                "max_output_tokens", "a reply was cut off at max_output_tokens: raise it"
-            )
-        elif status == "incomplete":
-            sentence = f"{self.dialect.service.title}'s content filter ended a reply"
-            self.callbacks.trouble(details.reason or "incomplete", sentence)
+
+    def _incomplete(self, reason: str) -> None:
+        if reason == "max_output_tokens":
+            sentence = "a reply was cut off at max_output_tokens: raise it"
+            self.troubles.once(reason, sentence)
+        else:
+            title = self.dialect.service.title
+            self.callbacks.trouble(reason, f"{title} ended a reply early ({reason})")
 
     def _over(
         self,
@@ -561,9 +403,9 @@ class Conversation:
         for call in self.calls.over(response, interrupted=status == "cancelled"):
             self.callbacks.tool_cancelled(call.id)
         self._send_results(response)
-        for update in self._update:
+        for update in self._updates:
             self.send(update)
-        self._update.clear()
+        self._updates.clear()
         by_user = by_user and self.dialect.turn_follows_cancel and self.terms.answers
         self.responses.done(response, waits=by_user or not goes_on, token=token)
 
@@ -590,135 +432,6 @@ class Conversation:
                 self.responses.want(name)
             if call.later:
                 self.result(call.id, call.name, True, call.later)
-
-    # --- trouble ----------------------------------------------------------------------------
-
-    def _rate_limits(self, event: server.RateLimitsUpdated) -> None:
-        reached = [limit for limit in event.rate_limits if limit.remaining == 0]
-        waits = [limit.reset_seconds or 0.0 for limit in reached or event.rate_limits]
-        self._limit_s = max(waits, default=0.0)
-        if self.dialect.limit_signals:
-            self.callbacks.signals(
-                {
-                    channel: value
-                    for limit in event.rate_limits
-                    for channel, value in self._limit_channels(limit)
-                }
-            )
-
-    def _limit_channels(self, limit: server.RateLimit) -> list[tuple[str, float]]:
-        channel = self.dialect.limit_signals.get(limit.name)
-        if channel is None or limit.remaining is None:
-            return []
-        return [(channel, limit.remaining)]
-
-    def _error(self, event: server.ErrorEvent) -> None:
-        fault = event.error
-        verdict = self.dialect.faults.judge(fault)
-        asked = fault.event_id or ""
-        if not self._opened and not asked.startswith(("h_", "it_")):
-            self._not_opened(verdict)
-            return
-        if asked in self._priming:
-            self._acked(asked)
-        if asked.startswith("commit_"):
-            self._uncommitted(asked)
-        if verdict.meaning is Meaning.BUSY:
-            self.responses.collided(asked or self.responses.requested)
-        elif asked.startswith("rc_"):
-            if verdict.meaning in (Meaning.RETRY, Meaning.BACK_OFF):
-                self.responses.postponed(asked)
-            else:
-                self.responses.refused(asked)
-        elif asked.startswith(("it_", "out_", "h_")):
-            self.responses.drop(asked)
-        self._judged(verdict, failed=False)
-
-    def _not_opened(self, verdict: Verdict) -> None:
-        """The service objects while the session is being opened."""
-        match verdict.meaning:
-            case Meaning.BENIGN | Meaning.NOT_RUNNING | Meaning.BUSY:
-                pass
-            case Meaning.FATAL | Meaning.TOLD | Meaning.WARN:
-                self.shell.end(ProviderRefused(verdict.sentence, verdict.code))
-            case _:
-                self.shell.end(ProviderUnavailable(verdict.sentence, verdict.code))
-
-    def _uncommitted(self, name: str) -> None:
-        """The service refused a turn: too short, or its own detection was quicker."""
-        self._commits = deque(commit for commit in self._commits if commit[0] != name)
-        self.responses.drop(name)
-        if self.terms.manual:
-            self.drop_turn()
-
-    def _judged(self, verdict: Verdict, *, failed: bool) -> None:
-        """Do what a fault leads to; `failed`: it ended a reply."""
-        match verdict.meaning:
-            case Meaning.BENIGN | Meaning.BUSY:
-                logger.debug("< %s %s", self.dialect.service.title, verdict.code)
-            case Meaning.NOT_RUNNING:
-                running = self.responses.active
-                if self.responses.was_stopped(running):
-                    self._over(running, "cancelled")
-            case Meaning.WARN:
-                self._trouble_once(verdict.code, verdict.sentence)
-            case Meaning.TOLD:
-                self.callbacks.trouble(verdict.code, verdict.sentence)
-            case Meaning.BACK_OFF:
-                self._back_off(verdict)
-                self._again(failed)
-            case Meaning.RETRY:
-                self.callbacks.trouble(verdict.code, verdict.sentence)
-                self._again(failed)
-            case Meaning.EXPIRED:
-                self._expired()
-            case Meaning.FATAL:
-                self.shell.end(ProviderRefused(verdict.sentence, verdict.code))
-
-    def _back_off(self, verdict: Verdict) -> None:
-        wait = min(self._limit_s or LIMIT_S, LIMIT_MOST_S)
-        self.callbacks.trouble(verdict.code, f"{verdict.sentence}; it goes on in {wait:.0f} s")
-        self.responses.hold("limit")
-        self.shell.after(wait, lambda: self.responses.release("limit"))
-
-    def _again(self, failed: bool) -> None:
-        """Have a reply that failed asked for once more; a second failure stands."""
-        if failed and not self._retried:
-            self._retried = True
-            self.responses.want(self.name("again"), acked=True)
-
-    def _expired(self) -> None:
-        if not self._expiry_told:
-            self._expiry_told = True
-            self.callbacks.goaway("cap", 0.0)
-
-    def expiring(self, left_s: float) -> None:
-        """The session's end is near, by what the service said at its start."""
-        if not self._expiry_told:
-            self.callbacks.goaway("cap", left_s)
-
-    def _trouble_once(self, code: str, sentence: str) -> None:
-        if f"trouble {code}" not in self._told:
-            self._told.add(f"trouble {code}")
-            self.callbacks.trouble(code, sentence)
-
-    def over(self, closing: Closing) -> ProviderError:
-        """The connection is closed; return what that means."""
-        title = self.dialect.service.title
-        verdict = self.dialect.faults.closing(closing.reason)
-        if verdict is not None and verdict.meaning is Meaning.FATAL:
-            return ProviderRefused(verdict.sentence, verdict.code)
-        if self._expiry_told or (verdict is not None and verdict.meaning is Meaning.EXPIRED):
-            if self._opened:
-                self._expired()
-            return ProviderUnavailable(
-                f"the session with {title} has reached its longest duration", "session_expired"
-            )
-        if closing.code == 1006:
-            return ProviderUnavailable(f"the connection to {title} broke", "1006")
-        return ProviderUnavailable(
-            f"{title} closed the connection ({closing.code})", str(closing.code)
-        )
 
 
 _STATUS = {"completed": "completed", "cancelled": "cancelled", "failed": "failed"}

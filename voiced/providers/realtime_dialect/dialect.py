@@ -96,12 +96,15 @@ class ManualTurns:
         self.pressed, self.appended = True, 0
         self.conversation.responses.hold("user")
         self.conversation.interrupt()
-        self.conversation.clear()
+        self.conversation.hearing.clear()
 
     def append(self, chunk: bytes) -> None:
         """Sound of the turn."""
         self.appended += len(chunk)
-        self.conversation.append(chunk)
+        self.conversation.hearing.append(chunk)
+
+    def speech_heard(self) -> None:
+        """The service tells that it hears speech, though the turns are ours."""
 
     def release(self) -> None:
         """The turn is over: it is answered, or dropped where it is too short to be one."""
@@ -109,8 +112,8 @@ class ManualTurns:
             return
         self.pressed = False
         if self.appended * 1000 >= self.SHORTEST_MS * 2 * self.conversation.dialect.rate_in:
-            self.conversation.responses.want(self.conversation.commit())
+            self.conversation.responses.want(self.conversation.hearing.commit())
         else:
-            self.conversation.clear()
-            self.conversation.drop_turn()
+            self.conversation.hearing.clear()
+            self.conversation.hearing.drop_turn()
         self.conversation.responses.release("user")

@@ -99,6 +99,10 @@ class Faults:
                 return self._verdict(row, next(iter(row.words), "closed"), reason)
         return None
 
+    def stale(self, verdict: Verdict) -> Verdict:
+        """Return the verdict on a truncation or deletion that came too late for its item."""
+        return msgspec.structs.replace(verdict, meaning=Meaning.WARN)
+
     def _verdict(self, row: Row, code: str, message: str) -> Verdict:
         sentence = row.sentence.format(
             title=self._service.title,

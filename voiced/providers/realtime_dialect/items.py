@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from voiced.providers.contract import HeardItem
 from voiced.providers.realtime_dialect.client import ItemDelete, ItemTruncate
 
+TRUNCATE, DELETE = "cut", "del"
+"""How the names of truncations and deletions begin."""
 KEPT = 256
 """Items remembered: those of a few minutes, far more than may still sound."""
 
@@ -87,9 +89,9 @@ def named(item: str, content_index: int) -> str:
 
 def _truncation(item: Item, ms: int) -> ItemTruncate | ItemDelete:
     if ms <= 0 and item.content_index == 0:
-        return ItemDelete(event_id=f"del_{item.id}"[:32], item_id=item.id)
+        return ItemDelete(event_id=f"{DELETE}_{item.id}"[:32], item_id=item.id)
     return ItemTruncate(
-        event_id=f"cut_{item.id}"[:32],
+        event_id=f"{TRUNCATE}_{item.id}"[:32],
         item_id=item.id,
         content_index=item.content_index,
         audio_end_ms=max(0, ms),

@@ -22,6 +22,8 @@ from voiced.providers.realtime_dialect.client import (
     ResponseParameters,
 )
 
+REQUEST = "rc"
+"""How the names of our requests begin."""
 TOKEN = "voiced"
 """Key in a reply's metadata that holds which of our requests it answers."""
 CLOSED_KEPT = 64
@@ -124,7 +126,7 @@ class Responses:
 
     def _request(self, said: ResponseParameters | None) -> None:
         self._count += 1
-        token = f"rc_{self._count}"
+        token = f"{REQUEST}_{self._count}"
         metadata = {TOKEN: token}
         if said is None:
             parameters = ResponseParameters(metadata=metadata)

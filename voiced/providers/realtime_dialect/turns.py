@@ -66,3 +66,7 @@ class Turns:
     def unsettled(self) -> list[Turn]:
         """Return the turns with words whose final ones were not told."""
         return [turn for turn in self._turns.values() if turn.text and not turn.settled]
+
+    def open(self) -> list[Turn]:
+        """Return the turns that ended and of which nothing final was told."""
+        return [turn for turn in self._turns.values() if turn.end is not None and not turn.settled]

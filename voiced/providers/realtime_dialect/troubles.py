@@ -1,0 +1,182 @@
+"""What goes wrong in a conversation: errors, limits, the session's end, and what follows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voiced.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from voiced.providers.dial import Closing
+from voiced.providers.realtime_dialect import server
+from voiced.providers.realtime_dialect.faults import Meaning, Verdict
+from voiced.providers.realtime_dialect.hearing import COMMIT
+from voiced.providers.realtime_dialect.items import DELETE, TRUNCATE
+from voiced.providers.realtime_dialect.responses import REQUEST
+
+if TYPE_CHECKING:
+    from voiced.providers.realtime_dialect.conversation import Conversation
+
+LIMIT_S = 5.0
+"""Waited where a limit is reached and the service does not say until when."""
+LIMIT_MOST_S = 60.0
+TYPES_LOGGED = 100
+"""Unknown and malformed types that are logged; a service that sends more of them is broken."""
+
+logger = logging.getLogger(__name__)
+
+
+class Troubles:
+    """Judges what the service objects to.
+
+    Args:
+        conversation: whose troubles.
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._talk = conversation
+        self._told: set[str] = set()
+        self._logged: set[str] = set()
+        self._limit_s = 0.0
+        self._retried = False
+        self._expired = False
+        self.takes: dict[type[server.ServerEvent], Callable[..., None]] = {
+            server.RateLimitsUpdated: self._rate_limits,
+            server.ErrorEvent: self._error,
+        }
+
+    # --- telling
+
+    def log_once(self, kind: str, why: str = "") -> None:
+        """Log a frame of no use, once a type."""
+        if kind not in self._logged and len(self._logged) < TYPES_LOGGED:
+            self._logged.add(kind)
+            logger.warning("! %s: %s%s", self._talk.dialect.service.title, kind, why)
+
+    def once(self, code: str, sentence: str) -> None:
+        """Tell a trouble, once a connection."""
+        if code not in self._told:
+            self._told.add(code)
+            self._talk.callbacks.trouble(code, sentence)
+
+    # --- errors
+
+    def _error(self, event: server.ErrorEvent) -> None:
+        talk = self._talk
+        verdict = talk.dialect.faults.judge(event.error)
+        asked = event.error.event_id or ""
+        if verdict.meaning is Meaning.TOLD and asked.startswith((TRUNCATE, DELETE)):
+            verdict = talk.dialect.faults.stale(verdict)
+        if not talk.is_open:
+            self._not_opened(verdict)
+            return
+        talk.refused(asked)
+        if asked.startswith(COMMIT):
+            talk.hearing.uncommitted(asked)
+        if verdict.meaning is Meaning.BUSY:
+            talk.responses.collided(asked or talk.responses.requested)
+        elif asked.startswith(REQUEST):
+            if verdict.meaning in (Meaning.RETRY, Meaning.BACK_OFF):
+                talk.responses.postponed(asked)
+            else:
+                talk.responses.refused(asked)
+        self._follow(verdict, failed=False)
+
+    def failed(self, fault: server.Fault) -> None:
+        """A reply has failed for this reason."""
+        self._follow(self._talk.dialect.faults.judge(fault), failed=True)
+
+    def succeeded(self) -> None:
+        """A reply was completed: the next one that fails is asked for again."""
+        self._retried = False
+
+    def _not_opened(self, verdict: Verdict) -> None:
+        """The service objects while the session is being opened."""
+        match verdict.meaning:
+            case Meaning.BENIGN | Meaning.NOT_RUNNING | Meaning.BUSY:
+                pass
+            case Meaning.FATAL | Meaning.TOLD | Meaning.WARN:
+                self._talk.shell.end(ProviderRefused(verdict.sentence, verdict.code))
+            case _:
+                self._talk.shell.end(ProviderUnavailable(verdict.sentence, verdict.code))
+
+    def _follow(self, verdict: Verdict, *, failed: bool) -> None:
+        """Do what a fault leads to; `failed`: it ended a reply."""
+        talk = self._talk
+        match verdict.meaning:
+            case Meaning.BENIGN | Meaning.BUSY:
+                logger.debug("< %s %s", talk.dialect.service.title, verdict.code)
+            case Meaning.NOT_RUNNING:
+                talk.not_running()
+            case Meaning.WARN:
+                self.once(verdict.code, verdict.sentence)
+            case Meaning.TOLD:
+                talk.callbacks.trouble(verdict.code, verdict.sentence)
+            case Meaning.BACK_OFF:
+                self._back_off(verdict)
+                self._again(failed)
+            case Meaning.RETRY:
+                talk.callbacks.trouble(verdict.code, verdict.sentence)
+                self._again(failed)
+            case Meaning.EXPIRED:
+                self._expire()
+            case Meaning.FATAL:
+                talk.shell.end(ProviderRefused(verdict.sentence, verdict.code))
+
+    def _again(self, failed: bool) -> None:
+        """Have a reply that failed asked for once more; a second failure stands."""
+        if failed and not self._retried:
+            self._retried = True
+            self._talk.responses.want(self._talk.name("again"), acked=True)
+
+    # --- limits
+
+    def _rate_limits(self, event: server.RateLimitsUpdated) -> None:
+        reached = [limit for limit in event.rate_limits if limit.remaining == 0]
+        waits = [limit.reset_seconds or 0.0 for limit in reached or event.rate_limits]
+        self._limit_s = max(waits, default=0.0)
+        channels = self._talk.dialect.limit_signals
+        shown = {
+            channels[limit.name]: limit.remaining
+            for limit in event.rate_limits
+            if limit.name in channels and limit.remaining is not None
+        }
+        if shown:
+            self._talk.callbacks.signals(shown)
+
+    def _back_off(self, verdict: Verdict) -> None:
+        wait = min(max(self._limit_s, 0.0) or LIMIT_S, LIMIT_MOST_S)
+        sentence = f"{verdict.sentence}; it goes on in {wait:.0f} s"
+        self._talk.callbacks.trouble(verdict.code, sentence)
+        self._talk.responses.hold("limit")
+        self._talk.shell.after(wait, lambda: self._talk.responses.release("limit"))
+
+    # --- the end
+
+    def _expire(self) -> None:
+        if not self._expired:
+            self._expired = True
+            self._talk.callbacks.goaway("cap", 0.0)
+
+    def expiring(self, left_s: float) -> None:
+        """The session's end is near, by what the service said at its start."""
+        if not self._expired:
+            self._talk.callbacks.goaway("cap", left_s)
+
+    def over(self, closing: Closing) -> ProviderError:
+        """The connection is closed; return what that means."""
+        title = self._talk.dialect.service.title
+        verdict = self._talk.dialect.faults.closing(closing.reason)
+        if verdict is not None and verdict.meaning is Meaning.FATAL:
+            return ProviderRefused(verdict.sentence, verdict.code)
+        if self._expired or (verdict is not None and verdict.meaning is Meaning.EXPIRED):
+            if self._talk.is_open:
+                self._expire()
+            return ProviderUnavailable(
+                f"the session with {title} has reached its longest duration", "session_expired"
+            )
+        if closing.code == 1006:
+            return ProviderUnavailable(f"the connection to {title} broke", "1006")
+        return ProviderUnavailable(
+            f"{title} closed the connection ({closing.code})", str(closing.code)
+        )
