@@ -223,14 +223,17 @@ def _json(value: Any) -> str:
 def in_order(schema: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[int | float | str, ...]:
     """Return arguments by position, in the schema's order, for receivers that know no JSON.
 
-    What was not given is its default, or 0 for numbers and "" for everything else. Numbers of a
-    `number` are floats and of an `integer` ints, whatever the model wrote; a bool is 0 or 1; lists
-    and objects are JSON text.
+    What was not given is its default, or 0 for numbers and "" for everything else; at the end it is
+    left out. Numbers of a `number` are floats and of an `integer` ints, whatever the model wrote; a
+    bool is 0 or 1; lists and objects are JSON text.
     """
-    return tuple(
-        _plain(inner if isinstance(inner, dict) else {}, given.get(name))
+    rows = [
+        (name, inner if isinstance(inner, dict) else {})
         for name, inner in schema.get("properties", {}).items()
-    )
+    ]
+    while rows and rows[-1][0] not in given and "default" not in rows[-1][1]:
+        rows.pop()
+    return tuple(_plain(inner, given.get(name)) for name, inner in rows)
 
 
 def _plain(schema: Mapping[str, Any], value: Json) -> int | float | str:
