@@ -406,6 +406,7 @@ def defaults(model: str) -> Config:
         tool_choice="auto",
         truncation="auto",
         tracing=None,
+        include=None,
         prompt=None,
         audio=Audio(
             input=Input(
