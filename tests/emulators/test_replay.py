@@ -224,7 +224,7 @@ def test_the_recorded_xai_client() -> None:
             replay = Replay(client)
             stopped = "input_audio_buffer.speech_stopped"
             started = "input_audio_buffer.speech_started"
-            rows[-1]["reason"] = rows[-2]["event"]["message"] = (
+            rows[-1]["reason"] = rows[-2]["event"]["error"]["message"] = (
                 "Conversation timed out after 2.0 seconds due to inactivity"
             )
             await replay.play(
