@@ -24,7 +24,7 @@ ORIGINS = st.sampled_from([OSC, PEDAL, SHELL])
 PULSES = (
     "Connect", "Connect", "Disconnect", "Restart", "Stop", "Pause", "Play", "Replay",
     "Resetplayback", "Sendtext", "Resetcostmeter", "Scanproviders", "Initialize", "Shutdown",
-    "Forget", "Approvetools",
+    "Forget", "Approvetools", "Denytools",
 )  # fmt: skip
 WRITES: tuple[tuple[str, wire.Value], ...] = (
     ("Active", True), ("Active", False),
@@ -38,13 +38,36 @@ WRITES: tuple[tuple[str, wire.Value], ...] = (
     ("Costbudget", 0.0), ("Enableconvdat", False), ("Enableconvdat", True),
     ("Enableusertranscription", False), ("Enableoutputtranscription", False),
     ("Printcallbacks", True), ("Allowendconversation", False), ("Apikey", "secret-words"),
-    ("Sessiontracing", False), ("Displayname", "Ada"),
+    ("Sessiontracing", False), ("Displayname", "Ada"), ("Approvaltimeout", 5), ("Usetools", False),
+    ("Usetools", True), ("Outputtext", True), ("Tool", 1), ("Tool0toolop", "set_lights"),
+    ("Tool0mode", "enabled_nonblocking"), ("Tool0mode", "disabled"),
 )  # fmt: skip
 ITEMS = st.sampled_from(["i1", "i2", "i3"])
 RESPONSES = st.sampled_from(["r1", "r2"])
 WORDS = st.sampled_from(["", "hello", "hello there", "Grüße", "a b c d e f"])
 FRAMES = st.integers(0, 10_000_000)
+CALLS = st.sampled_from(["c1", "c2", "c3", "c4", "c5", "c6"])
+PATCH = Origin(kind="osc", id="127.0.0.1:7001")
+LIGHTS = inputs.Tool(
+    name="set_lights", description="d", executor=PATCH,
+    schema='{"type": "object", "properties": {"level": {"type": "number", "maximum": 1}}}',
+)  # fmt: skip
+DOOR = inputs.Tool(
+    name="open_door", description="d", executor=Origin(kind="config", id="127.0.0.1:8000"),
+    schema="{}", confirm=True, silence_s=3.0,
+)  # fmt: skip
 SECONDS = st.sampled_from([0.0, 0.001, 0.2, 1.0, 3.0, 10.0, 31.0, 60.0, 200.0])
+
+
+def tool_calls(leg: int) -> st.SearchStrategy[wire.LegMessage]:
+    return st.builds(
+        wire.ToolCall, agent=st.just("a"), leg=st.just(leg), call_id=CALLS,
+        name=st.sampled_from(
+            ["set_lights", "set_lights", "open_door", "open_door", "nothing", "end_conversation",
+             "output_text_content"]
+        ),
+        arguments=st.sampled_from(["{}", '{"text": "x"}', '{"level": 0.5}', '{"level": 9}', "{"]),
+    )  # fmt: skip
 
 
 def leg_events(leg: int) -> st.SearchStrategy[wire.LegMessage]:
@@ -76,9 +99,9 @@ def leg_events(leg: int) -> st.SearchStrategy[wire.LegMessage]:
         of(wire.Handle, handle=st.just("opaque")),
         of(wire.LegGoaway, reason=st.sampled_from(["goaway", "cap"]),
            time_left_s=st.sampled_from([0.0, 5.0, 60.0])),
-        of(wire.ToolCall, call_id=st.just("c1"),
-           name=st.sampled_from(["end_conversation", "set_lights"]), arguments=st.just("{}")),
-        of(wire.ToolCancelled, call_id=st.just("c1")),
+        tool_calls(leg),
+        tool_calls(leg),
+        of(wire.ToolCancelled, call_id=CALLS),
         of(wire.ProviderSignal, channels=st.just({"timed_joy": 0.5})),
         of(wire.Affect, item=ITEMS, scores=st.just("{}")),
         of(wire.LegTrouble, code=st.just("odd"), sentence=st.just("odd")),
@@ -98,10 +121,15 @@ class Walk(RuleBasedStateMachine):
         self.hand = Hand(
             card("local"),
             card("timed", metering="wallclock", max_session_s=40, resumption="native",
-                 key_server="timed", pricing={"small": wire.Price(wallclock_usd_min=0.06)}),
+                 key_server="timed", pricing={"small": wire.Price(wallclock_usd_min=0.06)},
+                 answers_every_turn=False, response_timeout_s=7.0),
             card("plain", resumption="none", max_session_s=20, pricing={}, models=[]),
             card("broken", available=False, reason="a package is missing: pip install it"),
+            tools=inputs.ToolSettings(tools=(DOOR,), rate=6),
         )  # fmt: skip
+        self.runs: dict[str, effects.RunTool] = {}
+        self.answered: set[tuple[int, str]] = set()
+        self.called = self.told_results = 0
         self.gone_legs: set[int] = set()
         self.row_facts: dict[str, tuple[int, str, str]] = {}
         self.journals: dict[str, dict[str, effects.Row]] = {}
@@ -145,6 +173,59 @@ class Walk(RuleBasedStateMachine):
         self.hand.sleep(seconds)
 
     # --- the hands
+
+    @rule(there=st.booleans())
+    def tool_registers(self, there: bool) -> None:
+        if there:
+            self.hand.give(inputs.RegisterTool(tool=LIGHTS, origin=PATCH))
+        else:
+            self.hand.give(inputs.UnregisterTool(name=LIGHTS.name, origin=PATCH))
+
+    @rule(for_good=st.booleans())
+    def executor_gone(self, for_good: bool) -> None:
+        self.hand.give(inputs.ExecutorGone(origin=PATCH, for_good=for_good))
+        running = [r for r in self.pending() if r.executor == PATCH]
+        assert not running, "a call waits for an executor that is gone"
+
+    @rule(
+        call_id=CALLS,
+        ok=st.booleans(),
+        how=st.sampled_from(["result", "result", "progress"]),
+        origin=st.sampled_from([PATCH, OSC, PEDAL]),
+    )
+    def tool_answers(self, call_id: str, ok: bool, how: str, origin: Origin) -> None:
+        if how == "progress":
+            self.hand.give(inputs.ToolProgress(call_id=call_id, text="", origin=origin))
+        else:
+            self.hand.give(
+                inputs.ToolAnswer(call_id=call_id, ok=ok, result="so it is", origin=origin)
+            )
+
+    @rule(call_id=CALLS, approve=st.booleans())
+    def decides(self, call_id: str, approve: bool) -> None:
+        self.hand.give(inputs.DecideTool(call_id=call_id, approve=approve, origin=OSC))
+
+    @precondition(lambda self: bool(self.hand.open_legs))
+    @rule(seconds=st.integers(1, 70))
+    def silence(self, seconds: int) -> None:
+        """The link lives, and the service says nothing."""
+        for second in range(seconds):
+            self.hand.sleep(1.0)
+            if self.hand.open_legs:
+                self.hand.leg_event(
+                    wire.Meter,
+                    seconds_sent=0.0,
+                    seconds_received=0.0,
+                    connected_s=1.0,
+                    response_running=False,
+                    rx_age_s=float(second),
+                    buffered_s=0.0,
+                )
+
+    def pending(self) -> list[effects.RunTool]:
+        """Calls that run, as the mind has them."""
+        calls = self.hand.agent._state.calls.pending
+        return [self.runs[name] for name in calls if name in self.runs]
 
     @precondition(lambda self: not self.hand.network_up)
     @rule()
@@ -249,7 +330,8 @@ class Walk(RuleBasedStateMachine):
         for check in (
             self.gate_is_open_only_in_a_session, self.label_is_one_of_six,
             self.starts_and_ends_pair, self.rows_are_unique, self.every_cent_is_booked,
-            self.journal_holds_the_table, self.signals_are_numbers,
+            self.journal_holds_the_table, self.signals_are_numbers, self.every_call_has_an_end,
+            self.the_watch_is_bounded,
         ):  # fmt: skip
             check()
 
@@ -278,9 +360,37 @@ class Walk(RuleBasedStateMachine):
                     assert len(dial.history) <= 20
                     assert {row.role for row in dial.history} <= {"user", "assistant"}
                     assert "Apikey" not in dial.parameters
+                case effects.Send(message=wire.ToolResult() as given):
+                    assert (given.leg, given.call_id) not in self.answered, "answered twice"
+                    self.answered.add((given.leg, given.call_id))
+                case effects.RunTool():
+                    self.runs[effect.call_id] = effect
+                    if effect.name == "set_lights":
+                        assert '"level":9' not in effect.arguments, "ran unchecked"
+                case effects.Callback(name="onToolCall"):
+                    self.called += 1
+                case effects.Callback(name="onToolResult"):
+                    self.told_results += 1
                 case effects.Told() | effects.Keep():
                     assert effect.value != "secret-words"
             assert self.ends <= self.starts <= self.ends + 1
+
+    def every_call_has_an_end(self) -> None:
+        """Whatever was called waits, or has been told its result: once."""
+        state = self.hand.agent._state
+        waiting = len(state.calls.pending)
+        assert waiting <= 16
+        assert self.called - self.told_results == waiting
+        if self.hand.state in ("disconnected", "ending"):
+            assert waiting == 0
+        for call in state.calls.pending.values():
+            assert (call.asked_as in self.runs) or call.state.value == "waiting"
+
+    def the_watch_is_bounded(self) -> None:
+        watch = self.hand.agent._state.watch
+        assert 0 <= watch.refreshed <= 2
+        if self.hand.agent.lifecycle is not Lifecycle.OPEN:
+            assert watch.owed is None or self.hand.state == "ending"
 
     def _journal(self, effect: effects.Journal) -> None:
         line = journal.decode(effect.line)
