@@ -224,7 +224,7 @@ class Turns:
     def generation_complete(self) -> None:
         """All of the reply has come; the words that it answers are final."""
         reply = self._reply
-        if reply is None:
+        if reply is None or reply.generated:
             return
         self._end_part(reply)
         reply.generated = True
@@ -248,9 +248,8 @@ class Turns:
         empty = refused and not reply.content
         self._settle_user(drop=True)
         self._end(reply, "cancelled" if reply.cut or empty else "completed")
+        self._settle_rest(reply)
         self._repeated = ""
-        if self._user is not None and not self._user.told and not self._push_to_talk:
-            self._finalise(self._user)  # Late words of what was answered, not the next turn.
 
     def closing(self) -> None:
         """The connection is over: a reply sent whole is complete, though it still sounds."""
@@ -326,6 +325,17 @@ class Turns:
             user.final = True
             if user.told:
                 self._told.user_turn_dropped(user.item)
+
+    def _settle_rest(self, reply: Reply) -> None:
+        """End a turn of the user that this reply overlapped, if nothing more is to come of it."""
+        user = self._user
+        if user is None or user.answered:
+            return
+        # Late words of what was answered; or a reply that went on through the turn that it answers.
+        late = not user.told
+        overlapped = user.over and not reply.cut
+        if overlapped if self._push_to_talk else late:
+            self._finalise(user)
 
     def _leave_user(self) -> None:
         """The user begins another turn: the one before has all its words."""
