@@ -179,9 +179,10 @@ def asked_last(hand: Hand) -> effects.Recall:
 def test_a_start_goes_on_with_what_broke_off():
     hand = Hand()
     hand.give(inputs.Started(connect=True, resume_within_s=120.0))
-    recall = asked_first(hand)
-    assert (recall.file, recall.within_s) == ("", 120.0)
+    assert not [effect for effect in hand.all if isinstance(effect, effects.Recall)]
     hand.network(up=True)
+    recall = asked_first(hand)
+    assert (recall.model, recall.file, recall.within_s) == ("small", "", 120.0)
     hand.give(inputs.Recalled(session_id=recall.session_id, past=past()))
     hand.opened("replay")
     hand.press("Disconnect")

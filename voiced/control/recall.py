@@ -54,11 +54,16 @@ def recalled(folder: Path, wanted: Recall, now: float) -> Recalled:
 def _newest(folder: Path) -> Iterator[traces.Trace]:
     """Yield an agent's traces, the newest first; damaged ones are passed over."""
     found = (path for path in folder.glob(f"*{traces.TRACE}") if not path.is_symlink())
-    for path in sorted(found, key=lambda path: path.name, reverse=True)[:LOOKED_AT]:
+    for path in sorted(found, key=_when, reverse=True)[:LOOKED_AT]:
         try:
             yield _read(path)
         except (OSError, *traces.UNREADABLE):
             continue
+
+
+def _when(path: Path) -> tuple[str, int]:
+    """Return when a session began, by its name, and in the same second when it was written."""
+    return path.name[:15], path.lstat().st_mtime_ns
 
 
 def _read(path: Path) -> traces.Trace:

@@ -14,7 +14,7 @@ from voiced.messages.network import (
     SendText,
     TurnEnd,
 )
-from voiced.mind import journal, refresh, stamps, tools, watch
+from voiced.mind import journal, refresh, spans, stamps, tools, watch
 from voiced.mind.cost import LegCost, dearest, price_of
 from voiced.mind.effects import Recall, RowsCleared, Spend, StopSpeaker, TraceClosed
 from voiced.mind.inputs import Recalled
@@ -67,7 +67,14 @@ def connect(s: AgentState, press_frame: int = -1) -> None:
     s.watch = watch.Watch()
     s.calls.begin()
     s.dial_at, s.failures, s.trouble = s.now.mono_ns, 0, ""
-    _recall(s, s.session)
+
+
+def _name(s: AgentState, session: Session) -> None:
+    """Name the model, and the session by it, that nobody knew before network told what there is."""
+    session.model = s.parameters.model()
+    if not s.transcript.rows:
+        session.id = session_id(s, session.provider, session.model)
+        s.transcript.begin(session.id)
 
 
 def _recall(s: AgentState, session: Session) -> None:
@@ -124,6 +131,13 @@ def dial(s: AgentState, session: Session) -> None:
     if not card.available:
         refuse(s, "not_available", card.reason or f"{session.provider} cannot be used here")
         return
+    if not session.sought:
+        session.sought = True
+        if session.model != s.parameters.model():
+            _name(s, session)
+        _recall(s, session)
+        if session.recalls:
+            return
     if s.failures > 0:
         free_at = s.setup.attempts.free_at(s.now.mono_ns)
         # A leg that had stayed is dialled again at once, and counted: the cap is against storms.
@@ -207,7 +221,7 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
 
 
 def began(s: AgentState, session: Session) -> None:
-    """Write the journal's first line."""
+    """Write the journal's first line, and have the session recorded where that is wanted."""
     s.journal(
         journal.Began,
         agent=s.name,
@@ -216,6 +230,7 @@ def began(s: AgentState, session: Session) -> None:
         model=session.model,
         mode=s.mode,
     )
+    spans.began(s, session)
 
 
 def _meter_leg(s: AgentState, session: Session) -> None:
@@ -370,6 +385,7 @@ def over(s: AgentState) -> None:
     if unsent:
         s.error("session", "unsent", "the session ended before a typed text could be sent")
     if session.opened_ns >= 0:
+        spans.over(s, session)
         s.journal(
             journal.Ended,
             end_reason=session.end_reason,

@@ -103,6 +103,8 @@ class Session(msgspec.Struct, kw_only=True):
     """When its first leg opened; -1 = not yet: onSessionStart is not told either."""
     opened_frame: int = -1
     """Near frame at which it opened: no pre-roll of any of its legs reaches before it."""
+    sought: bool = False
+    """Its first dial has come: whether it goes on with a past conversation was decided then."""
     recalls: bool = False
     """A past conversation is being looked for: the first leg waits for it."""
     past: Past | None = None
@@ -188,6 +190,8 @@ class AgentState:
         self.metered = Metered()
         self.transcript = Transcript()
         self.captions = Captions()
+        self.sounding: dict[tuple[int, str], int] = {}
+        """(leg, item) that sounds -> the near frame at which it began."""
         self.cost = Cost()
         self.now = Instant(mono_ns=0, wall=0.0)
         self.out: list[AgentEffect] = []
