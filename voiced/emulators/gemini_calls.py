@@ -14,6 +14,7 @@ import msgspec
 
 from voiced.emulators import gemini_rules
 from voiced.emulators import gemini_told as told
+from voiced.emulators.gemini_exchange import Returned
 from voiced.emulators.gemini_rules import Finding
 from voiced.emulators.gemini_told import ServerMessage
 from voiced.emulators.gemini_wire import (
@@ -151,4 +152,4 @@ class Calls:
             case Scheduling.INTERRUPT:
                 self._session.interrupt()
         if not response.will_continue:
-            self._session.begin(words)
+            self._session.begin(Returned(words))

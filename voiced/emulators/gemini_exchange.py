@@ -13,6 +13,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from voiced.emulators import gemini_memory
 from voiced.emulators import gemini_told as told
 from voiced.emulators.gemini_memory import Spent
@@ -29,15 +31,26 @@ _SOURCE: Final = told.GroundingChunk(
 )
 
 
+class Returned(msgspec.Struct, frozen=True):
+    """What functions returned: the model tells it."""
+
+    text: str
+
+
+Words = str | Returned | Callable[[], Awaitable[str]]
+"""What is answered: typed words, what functions returned, or a function that returns what was
+said."""
+
+
 class Exchange:
     """One answer, running as a task.
 
     Args:
         session: the connection it is given on.
-        words: what the user typed, or a function that returns what was said.
+        words: what it answers.
     """
 
-    def __init__(self, session: GeminiSession, words: str | Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, session: GeminiSession, words: Words) -> None:
         self._session, self._words = session, words
         self._said, self._audio_ms, self._searches = "", 0, 0
         self._began_s = 0.0
@@ -63,7 +76,7 @@ class Exchange:
 
     async def _run(self) -> None:
         session = self._session
-        prompt = self._words if isinstance(self._words, str) else await self._words()
+        prompt = self._words if isinstance(self._words, str | Returned) else await self._words()
         if session.swallows():
             return  # and nothing more: what the client has to notice
         if prompt:
@@ -74,7 +87,7 @@ class Exchange:
         await self._end_generation(self._last_status())
         session.finished(self)
 
-    async def _reply(self, prompt: str) -> None:
+    async def _reply(self, prompt: str | Returned) -> None:
         session = self._session
         while True:
             number, reply = session.next_reply()
@@ -83,7 +96,7 @@ class Exchange:
             if reply.fails:
                 self._reason = reply.fails
                 return
-            if session.searches_for(prompt):
+            if isinstance(prompt, str) and session.searches_for(prompt):
                 self._search(prompt)
             await self._speak(says, number, reply)
             if not calls:
@@ -96,16 +109,18 @@ class Exchange:
             self._results.clear()
             self._answered.clear()
             await self._answered.wait()
-            prompt = " and ".join(self._results)
+            prompt = Returned(" and ".join(self._results))
 
-    def _plan(self, reply: Reply, prompt: str) -> tuple[str, list[Call]]:
+    def _plan(self, reply: Reply, prompt: str | Returned) -> tuple[str, list[Call]]:
         session = self._session
         if reply.says is not None or reply.calls:
             return reply.says or "", reply.calls
+        if isinstance(prompt, Returned):
+            return prompt.text, []
         tool = session.emulator.script.called_by(prompt)
-        if tool is not None and session.calls.declared(tool.name) and not self._results:
+        if tool is not None and session.calls.declared(tool.name):
             return tool.says, [Call(name=tool.name, arguments=tool.arguments)]
-        return prompt if self._results else session.own_answer(prompt), []
+        return session.own_answer(prompt), []
 
     def _search(self, prompt: str) -> None:
         """Send the status line of a search and what it found."""
@@ -176,7 +191,9 @@ class Exchange:
             session.tell(ServerMessage(server_content=ServerContent(generation_complete=True)))
             heard_s = self._began_s + self._audio_ms / 1000
             await session.emulator.pause(max(0.0, heard_s - session.now_s))
-        if not session.loses_done:
+        if session.loses_done:
+            session.loses_done = False
+        else:
             self._end_turn(status)
 
     def _last_status(self) -> InteractionStatus | None:

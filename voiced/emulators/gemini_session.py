@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, assert_never
 
 import msgspec
@@ -19,7 +19,7 @@ import msgspec
 from voiced.emulators import gemini_memory, gemini_rules, protojson
 from voiced.emulators import gemini_told as told
 from voiced.emulators.gemini_calls import Calls
-from voiced.emulators.gemini_exchange import Exchange
+from voiced.emulators.gemini_exchange import Exchange, Words
 from voiced.emulators.gemini_input import Input
 from voiced.emulators.gemini_memory import Conversation
 from voiced.emulators.gemini_models import CONTEXT, MODELS, Model
@@ -76,7 +76,7 @@ class GeminiSession(Session):
         self._out: asyncio.Queue[ServerMessage | Fault | _Close] = asyncio.Queue()
         self._is_set_up = self._over = False
         self._exchange: Exchange | None = None
-        self._waiting: list[str | Callable[[], Awaitable[str]]] = []
+        self._waiting: list[Words] = []
         self._replies = 0
 
     # What its parts use.
@@ -359,7 +359,7 @@ class GeminiSession(Session):
 
     # Exchanges, and changes of the set-up.
 
-    def begin(self, words: str | Callable[[], Awaitable[str]]) -> None:
+    def begin(self, words: Words) -> None:
         """Answer words, or what will turn out to have been said, once nothing else is answered."""
         if self._exchange is not None:
             self._waiting.append(words)
