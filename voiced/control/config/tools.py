@@ -28,7 +28,7 @@ _FORMS = (
     'a list of words as ["red", "green"], a range as "0..1" or "integer 1..8", "text", "number", '
     '"integer", "boolean", or a JSON schema as { type = "string" }'
 )
-_NO_SEGMENT = re.compile(r"[\x00-\x20#*,/?\[\]{}\x7f-\uffff]")
+_NO_SEGMENT = re.compile(r"[^!-~]|[#*,/?\[\]{}]")
 """What an OSC address may not hold (OSC 1.0, OSC Address Spaces), and "/"."""
 
 
