@@ -141,9 +141,8 @@ def test_a_tool_typed_text_a_picture_a_note_and_words_to_be_said() -> None:
             await provider.say(conn, "We close in five minutes.")
             await recorder.told("response_done", 4)
             items = list(emulator.sessions[0].conversation)
-            assert [part.type for item in items for part in item.content if item.role == "user"] == [
-                "input_text", "input_text", "input_image",
-            ]  # fmt: skip
+            parts = [part.type for item in items if item.role == "user" for part in item.content]
+            assert parts == ["input_text", "input_text", "input_image"]
             assert [call[2] for call in recorder.named("response_done")] == ["completed"] * 4
             assert recorder.troubles == []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -60,6 +60,10 @@ class InputImage(Content, frozen=True, kw_only=True, tag="input_image"):
     """auto, low or high."""
 
 
+Part: TypeAlias = InputText | OutputText | InputImage
+Role: TypeAlias = Literal["user", "assistant", "system"]
+
+
 class ClientItem(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Something to be put into the conversation."""
 
@@ -68,8 +72,8 @@ class MessageItem(ClientItem, frozen=True, kw_only=True, tag="message"):
     """Words of somebody."""
 
     id: str | UnsetType = UNSET
-    role: Literal["user", "assistant", "system"]
-    content: list[InputText | OutputText | InputImage]
+    role: Role
+    content: list[Part]
 
 
 class OutputItem(ClientItem, frozen=True, kw_only=True, tag="function_call_output"):

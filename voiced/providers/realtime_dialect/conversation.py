@@ -133,8 +133,7 @@ class Conversation:
 
     def text(self, text: str, image: client.InputImage | None = None) -> None:
         """Take words that the user typed, with what they can see."""
-        content: list[client.InputText | client.OutputText | client.InputImage]
-        content = [client.InputText(text=text)]
+        content: list[client.Part] = [client.InputText(text=text)]
         if image is not None:
             content.append(image)
         self.responses.want(self._put("user", content))
@@ -151,17 +150,9 @@ class Conversation:
         """Give context that is not to be answered."""
         self._put("system", [client.InputText(text=text)])
 
-    def _put(
-        self,
-        role: str,
-        content: list[client.InputText | client.OutputText | client.InputImage],
-        what: str = "it",
-    ) -> str:
+    def _put(self, role: client.Role, content: list[client.Part], what: str = "it") -> str:
         name = self.name(what)
-        item = msgspec.convert(
-            {"type": "message", "id": name, "role": role, "content": []}, client.MessageItem
-        )
-        self.create(msgspec.structs.replace(item, content=content), name)
+        self.create(client.MessageItem(id=name, role=role, content=content), name)
         return name
 
     def create(self, item: client.ClientItem, name: str) -> None:

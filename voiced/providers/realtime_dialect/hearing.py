@@ -12,6 +12,8 @@ from voiced.providers.realtime_dialect.turns import Turn, Turns
 if TYPE_CHECKING:
     from voiced.providers.realtime_dialect.conversation import Conversation
 
+COMMIT = "commit"
+"""How the names of commits begin."""
 ANSWER_COMES_S = 3.0
 """So long after a turn's end the service begins its reply, or it will not."""
 
@@ -219,7 +221,3 @@ class Hearing:
         self._talk.callbacks.user_text(
             turn.item, text, delta=delta, final=final, start_sample=turn.start, end_sample=turn.end
         )
-
-
-COMMIT = "commit"
-"""How the names of commits begin."""
