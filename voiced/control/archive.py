@@ -149,6 +149,23 @@ def erase(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what a recorder leaves hidden when it dies with its daemon.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        visible = name.removeprefix(".").removesuffix(".part")
+        hidden = name.startswith(".") and not visible.endswith(TRACE)
+        if hidden and _session_of(visible):
+            (folder / name).unlink(missing_ok=True)
+
+
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
     """What retention took away."""
 

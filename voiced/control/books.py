@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from voiced.control import ledger, traces
+from voiced.control import archive, ledger, traces
 from voiced.control.journal import Append, Finish, Replace, Writer
 from voiced.control.osc.targets import SavedSubscription
 from voiced.control.recall import recalled
@@ -16,6 +17,9 @@ from voiced.control.state import load_state
 from voiced.messages.network import Value
 from voiced.mind import effects
 from voiced.mind.inputs import Recalled
+from voiced.mind.journal import RecordingLine, encode
+
+log = logging.getLogger("voiced")
 
 KEEP_S = 1.0
 """Changed values are written at most so often: a fader moves 60 times a second."""
@@ -57,6 +61,7 @@ class Books:
         left = traces.leftovers(folder)
         for path in left:
             self._writer.submit(traces.close_job(path))
+        self._writer.submit(Finish(path=folder, work=lambda: archive.sweep(folder)))
         return len(left)
 
     def keep(self, agent: str, effect: effects.Keep, config: Value | None) -> None:
@@ -107,10 +112,47 @@ class Books:
 
         self._writer.submit(Finish(path=folder / effect.session_id, work=work))
 
-    def forget(self, folder: Path, effect: effects.ForgetSession) -> None:
-        """Erase what is written of a session."""
-        folder = self._folders.get(effect.session_id, folder)
-        self._writer.submit(traces.forget_job(folder, effect.session_id))
+    def forget(
+        self, folder: Path, effect: effects.ForgetSession, *, recordings: bool = True
+    ) -> None:
+        """Erase what is written of a session; its `recordings` unless the recorder does."""
+        stem = effect.session_id
+        folder = self._folders.get(stem, folder)
+
+        def erase() -> None:
+            if recordings:
+                archive.erase(archive.recordings_of(folder, stem))
+
+        self._writer.submit(traces.forget_job(folder, stem, erase))
+
+    def recorded(self, folder: Path, session_id: str, line: RecordingLine) -> None:
+        """Name a recording in the session's journal, or in its trace where that is written."""
+        if session_id in self._folders:
+            text = encode(line)
+            self._writer.submit(traces.line_job(self._folders[session_id], session_id, text))
+        else:
+            self._writer.submit(traces.recorded_job(folder, session_id, line))
+
+    def expire(self, folders: Iterable[Path], days: int, recorded: frozenset[str]) -> None:
+        """Remove what is older than so many days, but nothing of a session that runs.
+
+        Args:
+            folders: of traces.
+            days: above 0.
+            recorded: sessions that a recorder still works on.
+        """
+        before, kept = time.time() - days * archive.DAY_S, recorded | frozenset(self._folders)
+        for folder in folders:
+
+            def work(folder: Path = folder) -> None:
+                removed = archive.expire(folder, before, kept)
+                if removed.traces or removed.recordings:
+                    log.info(
+                        "= retention: %d traces and %d recordings older than %d days were removed",
+                        removed.traces, removed.recordings, days,
+                    )  # fmt: skip
+
+            self._writer.submit(Finish(path=folder, work=work))
 
     def spend(self, agent: str, effect: effects.Spend) -> None:
         """Book money, synced to the disk."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from voiced import __version__
+from voiced.control.archive import DAY_S
 from voiced.control.books import Books
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
 from voiced.control.config.values import first_values, folders_named, unknown_pages, without_effect
@@ -26,6 +27,7 @@ from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
 from voiced.control.minds import Minds, Outside
 from voiced.control.osc.door import OscDoor
+from voiced.control.recordings import SOURCE, Recordings
 from voiced.control.reload import CONFIG, reload
 from voiced.control.reports import Reports
 from voiced.control.sdnotify import Notify
@@ -94,7 +96,7 @@ class Daemon:
         self._happened = asyncio.Event()
         self._clock = Clock(loaded.config.speed)
         self._timer: asyncio.TimerHandle | None = None
-        self._stamp_at = loop.time()
+        self._stamp_at = self._expire_at = loop.time()
         self._ending: asyncio.Future[None] = loop.create_future()
         self._attempts = Attempts()
         self._run_file: RunFile | None = None
@@ -106,9 +108,18 @@ class Daemon:
             Events(
                 from_audio=lambda message: self._reports.from_audio(message),
                 from_network=lambda message: self._reports.from_network(message),
-                exited=lambda *exit: self._reports.exited(*exit),
+                from_recorder=lambda message: self._recordings.take(message),
+                recorder_greeting=lambda: self._recordings.greeting(),
+                exited=self._exited,
                 inference_ready=lambda: self._reports.inference_ready(),
                 changed=self._arm,
+            ),
+        )  # fmt: skip
+        self._recordings = Recordings(
+            self._hands.recorder, self._hands.device, self._clock, self._books,
+            lambda agent, path: self._door.said(f"/{agent}/audio/file", path),
+            lambda agent, code, sentence: self._minds.put(
+                agent, NetworkTrouble(source=SOURCE, code=code, sentence=sentence)
             ),
         )  # fmt: skip
         self._minds = Minds(
@@ -193,11 +204,7 @@ class Daemon:
             self._ending.set_result(None)
 
     def _start(self) -> None:
-        left = sum(
-            self._books.close_leftovers(folder)
-            for name in self._minds.agents
-            for folder in {self._trace_folder(name), self._books.folder(name)}
-        )
+        left = sum(self._books.close_leftovers(folder) for folder in self._trace_folders())
         if left:
             log.info("= %d sessions had broken off; their traces are being written", left)
         self._hands.start()
@@ -303,7 +310,21 @@ class Daemon:
         # Hung children are being dealt with from here on, by deadlines of this very loop.
         self._notify.watchdog()
         self._books.flush(now)
+        if now >= self._expire_at:
+            self._expire(now)
         self._tell_shell()
+
+    def _expire(self, now: float) -> None:
+        """Have what is older than storage.retention_days removed; again in a day."""
+        self._expire_at = now + DAY_S
+        days = self._loaded.config.storage.retention_days
+        if days > 0:
+            self._books.expire(self._trace_folders(), days, self._recordings.sessions)
+
+    def _trace_folders(self) -> list[Path]:
+        """Return every folder that this daemon writes traces into."""
+        folders = ((self._trace_folder(n), self._books.folder(n)) for n in self._minds.agents)
+        return list(dict.fromkeys(folder for pair in folders for folder in pair))
 
     def _tell_shell(self) -> None:
         """Keep run.json and the status line true."""
@@ -328,6 +349,11 @@ class Daemon:
             self._notify.status(status)
 
     # --- from the hands and the pedals
+
+    def _exited(self, owner: Owner, sentence: str, asked: bool) -> None:
+        if owner is Owner.RECORDER and not (asked or self._reports.stopping):
+            self._recordings.exited(sentence)
+        self._reports.exited(owner, sentence, asked)
 
     def _learn(self, catalogue: Catalogue) -> None:
         """Judge, once, what the configuration says of providers, now that there are any."""
@@ -375,10 +401,17 @@ class Daemon:
             recall=lambda agent, past: books.recall(
                 self._trace_folder(agent), past, lambda found: self._minds.put(agent, found)
             ),
-            forget=lambda agent, session: books.forget(self._trace_folder(agent), session),
+            forget=self._forget_session,
+            record=lambda agent, effect: self._recordings.perform(
+                agent, effect, self._trace_folder(agent)
+            ),
             spend=books.spend,
             changed=self._arm,
         )
+
+    def _forget_session(self, agent: str, effect: effects.ForgetSession) -> None:
+        erased = self._recordings.drop(agent, effect.session_id)
+        self._books.forget(self._trace_folder(agent), effect, recordings=not erased)
 
     def _send(self, message: ToNetwork) -> None:
         if isinstance(message, SetKey):
@@ -496,6 +529,7 @@ class Daemon:
         self._loaded = msgspec.structs.replace(fresh, config=wanted.config)
         if wanted.audio or wanted.prices:
             self._hands.reconfigure(wanted.config, self._loaded.folder)
+        self._expire_at = self._loop.time()  # retention_days may have changed
         if wanted.osc:
             self._door.reload(wanted.config.osc)
         if wanted.midi:

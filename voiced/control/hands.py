@@ -23,10 +23,13 @@ from voiced.lane.seam import Wake, datagram_pair
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
 from voiced.messages.framing import Attach, Hello, LaneSeat, Message
+from voiced.messages.recorder import FromRecorder
 from voiced.messages.network import FromNetwork, SetKey, SetPrices
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""
+UNHURRIED = (Owner.INFERENCE, Owner.RECORDER)
+"""Children whose silence nobody hears: an engine loads its model, a disk is slow."""
 STALLED_S = 1.0
 """If control itself did not run for so long, stamps are old through nobody's fault."""
 
@@ -38,6 +41,9 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     from_network: Callable[[FromNetwork], None]
     exited: Callable[[Owner, str, bool], None]
     """A process is gone, a sentence why, and whether it was asked to go."""
+    from_recorder: Callable[[FromRecorder], None]
+    recorder_greeting: Callable[[], Iterable[Message]]
+    """What a fresh recorder must know besides the shared memory."""
     inference_ready: Callable[[], None]
     """Inference says Hello."""
     changed: Callable[[], None]
@@ -85,11 +91,14 @@ class Hands:
             Owner.INFERENCE, Hello, self._greet_inference, self._from_inference,
             (self._inference_wire.fileno(),),
         )  # fmt: skip
+        self.recorder = self._child(
+            Owner.RECORDER, FromRecorder, self._greet_recorder, events.from_recorder, ()
+        )
 
     @property
     def children(self) -> tuple[Child[Any], ...]:
         """All children, wanted or not."""
-        return (self.audio, self.network, self.inference)
+        return (self.audio, self.network, self.inference, self.recorder)
 
     def start(self) -> None:
         """Start what always runs; inference starts when network first speaks to it."""
@@ -212,7 +221,7 @@ class Hands:
                 keys=self._found.values(),
             ),
             pass_fds=tuple(sorted(fds | set(self.edge_wake.fds))),
-            stale_s=ENGINE_STALE_S if owner is Owner.INFERENCE else STALE_S,
+            stale_s=ENGINE_STALE_S if owner in UNHURRIED else STALE_S,
         )
         exited = self._events.exited
         return Child(
@@ -252,6 +261,10 @@ class Hands:
     def _greet_inference(self) -> Iterable[Message]:
         yield self._attach(self._inference_wire.fileno())
         self._events.inference_ready()
+
+    def _greet_recorder(self) -> Iterable[Message]:
+        yield self._attach()
+        yield from self._events.recorder_greeting()
 
     def _from_inference(self, message: Hello) -> None:
         """Inference says nothing after Hello; its words go over the wire to network."""

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, assert_never
+from typing import Protocol, TypeAlias, assert_never
 
 import msgspec
 
@@ -27,6 +27,7 @@ log = logging.getLogger("voiced")
 
 OF_ALL = ("Initialize", "Shutdown")
 """Pulses of one agent that concern the hands of all."""
+Recording: TypeAlias = effects.Record | effects.RecordTurn | effects.RecordOver
 _PLAYBACK = {"play": Playback.PLAY, "pause": Playback.PAUSE, "silent": Playback.SILENT}
 
 
@@ -48,6 +49,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     close_trace: Callable[[str, effects.TraceClosed], None]
     recall: Callable[[str, effects.Recall], None]
     forget: Callable[[str, effects.ForgetSession], None]
+    record: Callable[[str, Recording], None]
     spend: Callable[[str, effects.Spend], None]
     changed: Callable[[], None]
     """Deadlines may have changed."""
@@ -158,6 +160,8 @@ class Minds:
                 outside.recall(name, effect)
             case effects.ForgetSession():
                 outside.forget(name, effect)
+            case effects.Record() | effects.RecordTurn() | effects.RecordOver():
+                outside.record(name, effect)
             case effects.Spend():
                 outside.spend(name, effect)
             case effects.Log():

@@ -8,7 +8,7 @@ out.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import assert_never
 
@@ -46,13 +46,14 @@ def close_job(path: Path, end_reason: str = "") -> Finish:
     return Finish(path=path, work=work)
 
 
-def forget_job(folder: Path, session_id: str) -> Finish:
-    """Return the job that erases what is written of a session."""
+def forget_job(folder: Path, session_id: str, erase_more: Callable[[], None]) -> Finish:
+    """Return the job that erases a session's journal and trace, and then `erase_more`."""
     path = journal_path(folder, session_id)
 
     def work() -> None:
         path.unlink(missing_ok=True)
         path.with_name(f"{session_id}{TRACE}").unlink(missing_ok=True)
+        erase_more()
 
     return Finish(path=path, work=work)
 
@@ -196,7 +197,8 @@ def recorded_job(folder: Path, session_id: str, line: journal.RecordingLine) -> 
         except (FileNotFoundError, *UNREADABLE):
             return  # Not traced, or forgotten meanwhile, or damaged: nothing to add it to.
         fresh = recording_of(line)
-        others = [each for each in trace.recordings if each.file != fresh.file]
+        replaced = (line.file, line.instead_of)
+        others = [each for each in trace.recordings if each.file not in replaced]
         write_trace(path, msgspec.structs.replace(trace, recordings=[*others, fresh]))
 
     return Finish(path=path, work=work)
@@ -274,6 +276,7 @@ class _Reading:
             case journal.SpokenLine():
                 self._spoken[line.id] = Spoken(id=line.id, began=line.began, ended=line.ended)
             case journal.RecordingLine():
+                self._recordings.pop(line.instead_of, None)
                 self._recordings[line.file] = recording_of(line)
             case journal.Ended():
                 self._end_reason, self._handle = line.end_reason, line.handle

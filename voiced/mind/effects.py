@@ -190,6 +190,35 @@ class ForgetSession(Effect, frozen=True, kw_only=True):
     session_id: str
 
 
+class Record(Effect, frozen=True, kw_only=True):
+    """Record this session, from a near frame on."""
+
+    session_id: str
+    what: str
+    """session, turns or both."""
+    format: str
+    """wav or flac."""
+    from_frame: int
+
+
+class RecordTurn(Effect, frozen=True, kw_only=True):
+    """A turn of a recorded session lies between these near frames: it gets a file of its own."""
+
+    session_id: str
+    role: str
+    id: str
+    """Its row's; "" = it has none."""
+    start_frame: int
+    end_frame: int
+
+
+class RecordOver(Effect, frozen=True, kw_only=True):
+    """The recorded session ended at this near frame."""
+
+    session_id: str
+    to_frame: int
+
+
 class Spend(Effect, frozen=True, kw_only=True):
     """Money booked; fsynced into the ledger."""
 
@@ -210,5 +239,6 @@ class Log(Effect, frozen=True, kw_only=True):
 AgentEffect: TypeAlias = (
     Told | Callback | SignalNow | RowWritten | RowRemoved | RowsCleared | Caption | Refused | Send
     | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed
-    | Recall | ForgetSession | Spend | Log | ShowText | RunTool | DropCall
+    | Recall | ForgetSession | Record | RecordTurn | RecordOver | Spend | Log
+    | ShowText | RunTool | DropCall
 )  # fmt: skip

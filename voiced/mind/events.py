@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from voiced.messages import network as wire
-from voiced.mind import journal, machine, refresh, tools, watch
+from voiced.mind import journal, machine, refresh, spans, tools, watch
 from voiced.mind.session import Lifecycle, Trigger
 from voiced.mind.state import HEARD_GRACE_S, AgentState, Reply, Session
 
@@ -147,7 +147,7 @@ def _speech_started(s: AgentState, session: Session, event: wire.SpeechStarted) 
 
 
 def _speech_ended(s: AgentState, session: Session, event: wire.SpeechEnded) -> None:
-    s.transcript.speech_ended(event.leg, event.frame)
+    spans.user(s, s.transcript.speech_ended(event.leg, event.frame))
     if s.user_speaking:
         s.user_speaking = False
         s.waiting = True
@@ -160,6 +160,7 @@ def _user_text(s: AgentState, session: Session, event: wire.UserText) -> None:
     turn = s.transcript.turns.named("user", event.leg, event.item)
     if turn is not None and s.parameters.flag("Enableusertranscription"):
         s.emit(*s.captions.user(turn, s.now.mono_ns))
+    spans.user(s, turn)
     if event.text.strip():
         s.watch.words = True
 
@@ -196,6 +197,7 @@ def _assistant_text(s: AgentState, session: Session, event: wire.AssistantText) 
 
 
 def _playing(s: AgentState, session: Session, event: wire.Playing) -> None:
+    spans.playing(s, event)
     if event.response == s.reply.response and not s.reply.heard:
         s.reply.speaking = s.reply.words = True
         s.waiting = False
@@ -233,6 +235,7 @@ def _reply_heard(s: AgentState, event: wire.ReplyHeard) -> None:
     if event.latency_s >= 0 and event.leg == s.leg and s.session is not None:
         s.metered.latency_s = event.latency_s
         s.journal(journal.LatencyLine, response=event.response, seconds=event.latency_s)
+    spans.heard(s, event)
     turns = s.transcript.turns.of_response(event.leg, event.response)
     s.emit(*s.captions.ended(turns, s.now.mono_ns))
     if (event.leg, event.response) == (s.reply.leg, s.reply.response):

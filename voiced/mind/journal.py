@@ -108,6 +108,8 @@ class RecordingLine(Line, frozen=True, kw_only=True, tag="recording"):
     """(second of the file, seconds) that are silence because nothing could be read or written."""
     id: str = ""
     """Of a turn: its row's."""
+    instead_of: str = ""
+    """The file that this one took the place of."""
 
 
 class Ended(Line, frozen=True, kw_only=True, tag="ended"):

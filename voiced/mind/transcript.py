@@ -196,12 +196,19 @@ class Transcript:
             open_turns[0].final = True
         self.turns.add(Turn(role="user", leg=leg, start_frame=frame, mode=self.style.mode, rows=[]))
 
-    def speech_ended(self, leg: int, frame: int) -> None:
-        """Note where the running turn of the user ends."""
+    def speech_ended(self, leg: int, frame: int) -> Turn | None:
+        """Note where the running turn of the user ends; return the turn that ends there."""
         for turn in reversed(self.turns.open):
             if turn.leg == leg and turn.end_frame < 0:
                 turn.end_frame = frame
-                return
+                return turn
+        # Its words may have been final before its end was told.
+        for turn in reversed(self.turns.all):
+            if turn.role == "user" and turn.leg == leg and 0 <= turn.start_frame < frame:
+                if turn.end_frame < 0:
+                    turn.end_frame = frame
+                return turn
+        return None
 
     def user_text(self, event: UserText, now: Instant) -> list[AgentEffect]:
         """Take the user's words as transcribed so far."""

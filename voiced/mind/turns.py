@@ -42,9 +42,12 @@ class Turn(msgspec.Struct, kw_only=True):
     """Of a reply: its leg was lost before it was complete; it is asked for again."""
     leads: bool = False
     """Of a reply: it called a tool, and the answer follows with the result."""
+    placed: bool = False
+    """It was told between which near frames it sounded."""
     unsent: bool = False
     """Of typed text: it waits for the next leg."""
     start_frame: int = -1
+    """Near frame at which it began; of a reply, at which it began to sound."""
     end_frame: int = -1
     metadata: dict[str, str | int | float | bool] = {}
     rows: list[Row] = []

@@ -33,7 +33,6 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LEARN = "this does nothing yet: write the binding into the configuration file, as [[midi.bind]]"
-_FILES = "this is not sent yet: conversations are not recorded yet"
 
 
 # fmt: off
@@ -136,7 +135,7 @@ ADDRESSES: tuple[Address, ...] = (
     _agent("caption/assistant", None, "s", "Tells the voice's line on show, as heard."),
     _agent("caption/word", None, "s", "Tells the word just heard."),
     _agent("text", None, "s", "Tells text that the model shows without speaking it."),
-    _agent("audio/file", None, "s", "Tells that a recording was finished.", later=_FILES),
+    _agent("audio/file", None, "s", "Tells that a recording was finished: its path."),
     _agent("tool/register", "sss[s]", "/<agent>/tool/registered ss",
            "Declares a tool that the sender executes: name description json_schema mode."),
     _agent("tool/registered", None, "ss", "Tells an executor that its tool is there: name mode."),

@@ -217,6 +217,14 @@ def _playback() -> Iterable[Row]:
                   applies=_SESSION)
     yield _text(page, "Sessiontracedir", "Names the folder of traces; empty is the state folder's.",
                 kind=Kind.FOLDER, admin=True, applies=_SESSION)
+    yield _menu(
+        page, "Recording", ("off", "session", "turns", "both"), "off",
+        "Records into sound files: the whole session, each turn, or both.",
+        own=True, applies=_SESSION,
+    )
+    yield _menu(page, "Recordingformat", ("wav", "flac"), "wav",
+                "Sets what recordings are; flac needs the package soundfile.",
+                own=True, applies=_SESSION)
     yield _toggle(
         page, "Resumelast", False,
         "Lets Connect go on with the newest conversation of this provider and model.",

@@ -67,5 +67,3 @@ def without_effect(config: Config) -> Iterable[str]:
             "budget.day and budget.month are not enforced yet: set a limit in your account with "
             "the service"
         )
-    if config.storage.retention_days > 0:
-        yield "storage.retention_days does nothing yet: traces are kept"
