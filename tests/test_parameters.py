@@ -50,6 +50,7 @@ Costbudget f RW 0..10 0.0; Signalrate i RW 1..120 30; Displaycolorr f RW 0..1 0.
 Displaycolorg f RW 0..1 0.52; Displaycolorb f RW 0..1 0.02; Displaycolor fff RW 0..1
 Tool i RW 0..16 0; Profile s... RW; Skillscomp s RW; Videoin s RW; Sessiontracedir s RWA
 Skillsfolder s RWA; Profilesfolder s RWA; Loadsessionfile s RWA; Providersfolder s R
+Recording s RW off; Recordingformat s RW wav
 Affect s RW off; Affectinterval i RW 3000..10000 3000; Affectendpoint s R
 Callbackdat s R; Sessionstate s R; Enginestatus s R; Pricing s R; Conversationcost s R
 Sessioncost s R; Sessionresume s R; Sessionid s R; Pendingtools s R; Skillscount s R
@@ -82,7 +83,7 @@ def test_nothing_is_missing_from_the_contract_and_nothing_beside_it() -> None:
     assert set(ROWS) == {line[0] for line in LINES} | slots
     own = {"Restart", "Talkmax", "Talktail", "Talkconnects", "Bargein", "Refreshkeep", "Micgain",
            "Audioevents", "Signalrate", "Forget", "Videoin", "Affect", "Affectinterval",
-           "Affectendpoint"}  # fmt: skip
+           "Affectendpoint", "Recording", "Recordingformat"}  # fmt: skip
     assert {n for n, row in ROWS.items() if row.own} - slots == own
 
 

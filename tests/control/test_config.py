@@ -302,8 +302,8 @@ def test_unknown_providers_and_keys_of_their_pages_are_told_once_they_are_known(
 
 
 def test_what_does_nothing_yet_says_so() -> None:
-    config = parse("[budget]\nday = 1.0\n[storage]\nretention_days = 7\n", "t")
-    assert len(list(without_effect(config))) == 2
+    config = parse("[budget]\nday = 1.0\n", "t")
+    assert len(list(without_effect(config))) == 1
     assert list(without_effect(Config())) == []
 
 

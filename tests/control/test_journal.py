@@ -218,6 +218,6 @@ def test_forgetting_erases_journal_and_trace(tmp_path: Path) -> None:
     for name in ("s.journal.jsonl", "s.json", "t.json"):
         (tmp_path / name).write_text("")
     writer = Writer(Told())
-    writer.submit(traces.forget_job(tmp_path, "s"))
+    writer.submit(traces.forget_job(tmp_path, "s", lambda: None))
     assert writer.close(WAIT_S)
     assert [each.name for each in tmp_path.iterdir()] == ["t.json"]

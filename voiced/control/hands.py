@@ -23,8 +23,8 @@ from voiced.lane.seam import Wake, datagram_pair
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
 from voiced.messages.framing import Attach, Hello, LaneSeat, Message
-from voiced.messages.recorder import FromRecorder
 from voiced.messages.network import FromNetwork, SetKey, SetPrices
+from voiced.messages.recorder import FromRecorder
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""

@@ -70,6 +70,8 @@ class Service:
         except Gone:
             # What is on disk is whole; a new daemon packs nothing of it.
             return ExitCode.CONTROL_GONE
+        finally:
+            self._socket.close()
 
     # --- the channel
 
