@@ -39,6 +39,7 @@ DEPENDENCIES: list[str] = []
 SIGNAL_CHANNELS = {}
 METERING = "token"
 CATCHUP_PACE = 20.0
+RESPONSE_TIMEOUT_S = 0.0  # Scripts leave texts unanswered on purpose.
 PRICE = Price(input_usd_min=0.6, text="0.60 USD/min")
 
 
@@ -162,6 +163,8 @@ async def note(conn, text):
 
 async def update_session(conn, parameters, tools):
     conn.log("update", dict(parameters))
+    if tools is not None:
+        conn.log("tools", [[tool.name, tool.blocking, tool.schema] for tool in tools])
 
 
 async def end_session(conn):
