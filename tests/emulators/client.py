@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import wave
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import soxr
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 import voiced.cli
 
@@ -98,12 +100,9 @@ class Client:
 
     async def closed(self) -> tuple[int, str]:
         """Return the close code and reason, once the service ends."""
-        async with asyncio.timeout(DEADLINE_S):
-            await self.ws.wait_closed()
-            # What came before the close is still to be read.
-            async for frame in self.ws:
-                if isinstance(frame, str):
-                    self.events.append(json.loads(frame))
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self.next()
         return self.ws.close_code or 0, self.ws.close_reason or ""
 
     def kinds(self) -> list[str]:
