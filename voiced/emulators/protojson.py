@@ -58,7 +58,7 @@ def read(frame: str | bytes, kind: type[M]) -> M:
         raise Malformed(f"Invalid JSON payload received. {error}", "") from None
     except RecursionError:
         raise Malformed("Invalid JSON payload received. Nested too deeply.", "") from None
-    return msgspec.convert(_canonical(value, inspect.type_info(kind), "", 0), kind)
+    return msgspec.convert(_object(value, kind, "", 0), kind)
 
 
 def write(message: Message) -> bytes:
