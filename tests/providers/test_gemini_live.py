@@ -294,13 +294,15 @@ def test_a_model_that_thinks_at_length_goes_on_after_its_turn():
     run(test)
 
 
-def test_typed_text_cuts_the_reply_and_brings_the_newest_picture():
+def test_typed_text_cuts_the_reply_and_brings_the_newest_picture(monkeypatch):
+    monkeypatch.setattr(gemini, "FRAME_EVERY_S", 0.25)  # a second of the service's own time
+
     async def test():
         long = "A long answer that goes on and on for quite a while. " * 6
         there = service(Connection(reply=[Reply(says=long)]), speed=4.0, pace="realtime")
         async with there, session(there) as (conn, told):
             await gemini.send_video_frame(conn, JPEG)
-            await gemini.send_video_frame(conn, JPEG + b" too soon")
+            await gemini.send_video_frame(conn, JPEG + b" in a hurry")
             await gemini.send_text(conn, "What do you see?")
             await told.until("audio")
             await gemini.note(conn, "The visitor points at the lamp.")
@@ -310,10 +312,10 @@ def test_typed_text_cuts_the_reply_and_brings_the_newest_picture():
             assert told.rows()[-1] == ("assistant", "You said: And now?")
             assert told.of("speech_started", "user_turn_dropped") == []
             record = there.records[0]
-            assert record.received == {"setup": 1, "realtime_input": 1, "client_content": 3}
-            # One as video, and one in each typed turn.
+            assert record.received == {"setup": 1, "realtime_input": 2, "client_content": 3}
+            # Two as video, and the newer one in each typed turn.
             tokens = there.conversations[0].tokens
-            assert (tokens.video, tokens.image) == (258, 2 * 258)
+            assert (tokens.video, tokens.image) == (2 * 258, 2 * 258)
             assert reasons(there) == []
 
     run(test)

@@ -144,6 +144,8 @@ class Told:
         self.alive()
         if not self._push_to_talk:
             self.turn_ended(self._frame(sample))
+            if sample is None:
+                self.turn_end_frame = -1  # Nobody knows when: a latency would be made up.
 
     def turn_started(self, frame: int) -> None:
         """The gate opened by Talk: the turn starts at this frame."""

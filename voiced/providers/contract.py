@@ -108,7 +108,10 @@ class LegCallbacks(Protocol):
         """The user began to speak at `sample`; None = at the last one sent."""
 
     def speech_ended(self, sample: int | None = None) -> None:
-        """The user's turn ended at `sample` and is now the service's."""
+        """The user's turn ended at `sample` and is now the service's.
+
+        None = the service does not say where: the last one sent is taken, and no latency is told.
+        """
 
     def user_text(
         self,
@@ -322,6 +325,7 @@ TUNABLE: dict[str, object] = {
     "USER_DELTAS": True,
     "RESPONSE_TIMEOUT_S": 30.0,
     "ANSWERS_EVERY_TURN": True,
+    "ANSWERS_RESULTS": True,
     "BILLING_URL": "",
     "PRICING_URL": "",
 }
@@ -338,7 +342,8 @@ stalled: the operator is told, and the turn is put to a new connection. It must 
 models that think; 0 = never. A service that hears a turn and decides not to answer it tells so by
 `user_turn_dropped`, or by an empty reply (`response_started`, `response_done`). One that says
 nothing at all sets ANSWERS_EVERY_TURN False: then only typed text, tool results and turns by
-push-to-talk are waited for.
+push-to-talk are waited for. ANSWERS_RESULTS False: a tool is called on the way, and no reply
+follows its result.
 """
 
 
@@ -369,6 +374,7 @@ def check(module: object) -> list[str]:
     found.optional_number("RESPONSE_TIMEOUT_S", 0, 600)
     found.optional_flag("USER_DELTAS")
     found.optional_flag("ANSWERS_EVERY_TURN")
+    found.optional_flag("ANSWERS_RESULTS")
     for name, call in REQUIRED.items():
         found.function(name, call, required=True)
     for name, call in OPTIONAL.items():

@@ -75,8 +75,6 @@ AGAIN_S = 0.5
 """The service needs so long to notice that the connection before this one is closed."""
 FRAME_EVERY_S = 1.0
 """It takes one picture a second."""
-FRAME_FRESH_S = 10.0
-"""A picture so old is not what a typed text speaks of."""
 STRANGE_KEPT = 64
 LOST_CALL = "the connection was lost before there was a result; do not wait for it"
 
@@ -178,7 +176,7 @@ class Connection:
         self.call_count = 0
         self.pause: asyncio.TimerHandle | None = None
         self.tasks: set[asyncio.Task[None]] = set()
-        self.jpeg, self.jpeg_at = b"", 0.0
+        self.jpeg, self.jpeg_due = b"", 0.0
         self.strange: set[str] = set()
 
     # --- opening
@@ -474,10 +472,8 @@ async def send_activity(conn: Connection, active: bool) -> None:
 
 async def send_text(conn: Connection, text: str) -> None:
     """Send a typed turn, with the newest picture: typed turns see none that went before them."""
-    now = asyncio.get_running_loop().time()
-    jpeg = conn.jpeg if now - conn.jpeg_at <= FRAME_FRESH_S else b""
     conn.turns.typed()
-    await conn.send(messages.typed(text, jpeg))
+    await conn.send(messages.typed(text, conn.jpeg))
 
 
 async def note(conn: Connection, text: str) -> None:
@@ -486,11 +482,12 @@ async def note(conn: Connection, text: str) -> None:
 
 
 async def send_video_frame(conn: Connection, jpeg: bytes) -> None:
-    """Send a picture; one that comes within a second of the last is left out."""
-    now = asyncio.get_running_loop().time()
-    if conn.jpeg and now - conn.jpeg_at < FRAME_EVERY_S:
-        return
-    conn.jpeg, conn.jpeg_at = bytes(jpeg), now
+    """Send a picture, no sooner than the service takes the next one."""
+    clock = asyncio.get_running_loop().time
+    conn.jpeg = bytes(jpeg)
+    if conn.jpeg_due > clock():
+        await asyncio.sleep(conn.jpeg_due - clock())
+    conn.jpeg_due = clock() + FRAME_EVERY_S
     await conn.send(messages.video(jpeg))
 
 
