@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from voiced.control.config import Config, find, load, parse, state_dir_of
 from voiced.control.config.changes import applies_by_key, changes
-from voiced.control.config.values import first_values, unknown_pages, without_effect
+from voiced.control.config.values import first_values, unknown_pages
 from voiced.control.reload import reload
 from voiced.errors import ConfigError
 from voiced.messages.network import Catalogue, ProviderCard, ProviderParameter
@@ -299,12 +299,6 @@ def test_unknown_providers_and_keys_of_their_pages_are_told_once_they_are_known(
         "agent.a.echo.Dely: echo has no such parameter. Did you mean Delay?",
         "agent.a.ecko: there is no provider of this name. Did you mean echo?",
     ]
-
-
-def test_what_does_nothing_yet_says_so() -> None:
-    config = parse("[budget]\nday = 1.0\n", "t")
-    assert len(list(without_effect(config))) == 1
-    assert list(without_effect(Config())) == []
 
 
 def test_folders_in_the_file_start_from_its_folder() -> None:

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from voiced.control import archive, ledger, traces
+from voiced.control.allowance import Allowance, Now
+from voiced.control.config.model import BudgetConfig
 from voiced.control.journal import Append, Finish, Replace, Writer
 from voiced.control.osc.targets import SavedSubscription
 from voiced.control.recall import recalled
 from voiced.control.state import load_state
+from voiced.lane.seam import boot
 from voiced.messages.network import Value
 from voiced.mind import effects
 from voiced.mind.inputs import Recalled
@@ -36,6 +39,7 @@ class Books:
     Attributes:
         state: kept values and the mute, as they were at the start and as they change.
         problems: sentences about what could not be read at the start.
+        allowance: what the day's and the month's budget leave.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Books:
         )
         self.state, problem = load_state(state_dir)
         self.problems = [problem] if problem else []
+        self.allowance = Allowance(BudgetConfig(), ledger.read(state_dir / ledger.FILE), moment())
         self._dirty = False
         self._kept_at = 0.0
         self._folders: dict[str, Path] = {}
@@ -156,10 +161,14 @@ class Books:
 
     def spend(self, agent: str, effect: effects.Spend) -> None:
         """Book money, synced to the disk."""
-        now = time.time()
+        now = moment()
         booking = ledger.Booking(
-            time=datetime.datetime.fromtimestamp(now).astimezone().isoformat("T", "milliseconds"),
-            unix=now,
+            time=datetime.datetime.fromtimestamp(now.unix)
+            .astimezone()
+            .isoformat("T", "milliseconds"),
+            unix=now.unix,
+            boot=now.boot,
+            boot_s=now.boot_s,
             agent=agent,
             session_id=effect.session_id,
             provider=effect.provider,
@@ -168,6 +177,7 @@ class Books:
         )
         path = self._state_dir / ledger.FILE
         self._writer.submit(Append(path=path, line=ledger.line_of(booking), sync=True))
+        self.allowance.booked(booking)
 
     def replace(self, name: str, content: bytes) -> None:
         """Put a file of the state folder anew."""
@@ -191,6 +201,12 @@ class Books:
         """Write what is left; False where the disk is too slow for it."""
         self.flush(time.monotonic(), force=True)
         return self._writer.close(WRITER_END_S)
+
+
+def moment() -> Now:
+    """Return now, by the clock people read and by the one nobody sets."""
+    name, seconds = boot()
+    return Now(time.time(), name, seconds)
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

@@ -16,9 +16,9 @@ import msgspec
 
 from voiced import __version__
 from voiced.control.archive import DAY_S
-from voiced.control.books import Books
+from voiced.control.books import Books, moment
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
-from voiced.control.config.values import first_values, folders_named, unknown_pages, without_effect
+from voiced.control.config.values import first_values, folders_named, unknown_pages
 from voiced.control.config_tools import ConfigTools
 from voiced.control.hands import Events, Hands
 from voiced.control.instance import RUN_FILE, RunFile
@@ -160,9 +160,9 @@ class Daemon:
             self._hands, self._minds, self._door, self._midi, Visitors(self._clock),
             lambda: self._loaded.config.audio.backend == "virtual", self._learn,
         )  # fmt: skip
+        self._books.allowance.configure(loaded.config.budget)
         self._start_problems = [
             *(("config", problem) for problem in loaded.broken),
-            *(("config", sentence) for sentence in without_effect(loaded.config)),
             *(("keys", problem) for problem in key_problems),
             *(("state", problem) for problem in self._books.problems),
         ]
@@ -212,6 +212,7 @@ class Daemon:
         for name in self._minds.agents:
             self._midi.show_gate(name, False)  # a pedal's lamp may have been left lit
         self._midi_running = self._loop.create_task(self._midi.run(), name="midi")
+        self._allow()
         for agent in self._loaded.config.agent:
             self._minds.put(
                 agent.name,
@@ -310,9 +311,15 @@ class Daemon:
         # Hung children are being dealt with from here on, by deadlines of this very loop.
         self._notify.watchdog()
         self._books.flush(now)
+        self._allow()
         if now >= self._expire_at:
             self._expire(now)
         self._tell_shell()
+
+    def _allow(self) -> None:
+        """Hold the day's and the month's budget against what was spent and is pending."""
+        now = moment()
+        self._minds.allow(lambda elsewhere: self._books.allowance.left(now, elsewhere))
 
     def _expire(self, now: float) -> None:
         """Have what is older than storage.retention_days removed; again in a day."""
@@ -535,6 +542,7 @@ class Daemon:
         if wanted.midi:
             self._configure_midi()
         self._config_tools.configure(wanted.config)
+        self._books.allowance.configure(wanted.config.budget)
         for agent, write in wanted.writes:
             self._minds.put(agent, write)
         log.info("= reloaded, changed: %s", ", ".join(wanted.changed) or "nothing")

@@ -27,6 +27,10 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     model: str
     usd: float
+    boot: str = ""
+    """The machine's run in which it was booked; "" = not known."""
+    boot_s: float = 0.0
+    """Seconds since that run began."""
 
 
 _decoder = msgspec.json.Decoder(Booking)
@@ -52,11 +56,6 @@ def _readable(lines: Iterable[bytes]) -> Iterable[Booking]:
             yield _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-
-
-def spent_usd(bookings: Iterable[Booking], since_unix: float) -> float:
-    """Return the dollars booked since `since_unix`."""
-    return sum(booking.usd for booking in bookings if booking.unix >= since_unix)
 
 
 def day_started(now: datetime.datetime, day_ends: datetime.time) -> datetime.datetime:

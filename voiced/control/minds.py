@@ -14,13 +14,14 @@ from typing import Protocol, TypeAlias, assert_never
 
 import msgspec
 
+from voiced.control.allowance import Left
 from voiced.lane.seam import Clock
 from voiced.lane.words import MILLION, Lane, LaneSegment, Playback
 from voiced.messages.network import ToNetwork
 from voiced.mind import effects
 from voiced.mind.agent import Agent
 from voiced.mind.effects import AgentEffect
-from voiced.mind.inputs import AgentInput, Instant, NearAt, Press, Tick
+from voiced.mind.inputs import AgentInput, Instant, NearAt, Press, SetAllowance, Tick
 from voiced.mind.session import Lifecycle
 
 log = logging.getLogger("voiced")
@@ -74,6 +75,7 @@ class Minds:
         self._lanes, self._clock, self._outside = lanes, clock, outside
         self._waiting: deque[tuple[str, AgentInput]] = deque()
         self._performing = False
+        self._allowed: dict[str, Left] = {}
         self._warm_up = False
         """Fresh hands are wanted, once for all agents that want them now."""
 
@@ -115,6 +117,20 @@ class Minds:
         """Give every agent the same input."""
         for name in self.agents:
             self.put(name, item)
+
+    def allow(self, left: Callable[[float], Left]) -> None:
+        """Tell every agent what the common budgets leave it, where that has changed.
+
+        Args:
+            left: of what is pending elsewhere, USD, makes what is left.
+        """
+        pending = {name: agent.pending_usd for name, agent in self.agents.items()}
+        whole = sum(pending.values())
+        for name in self.agents:
+            now = left(whole - pending[name])
+            if self._allowed.get(name) != now:
+                self._allowed[name] = now
+                self.put(name, SetAllowance(left_usd=now.usd, sentence=now.sentence))
 
     @property
     def in_session(self) -> bool:

@@ -9,6 +9,7 @@ exits unlinks the live segment.
 from __future__ import annotations
 
 import contextlib
+import functools
 import mmap
 import os
 import select
@@ -176,6 +177,24 @@ class Clock:
     def real_s(self, seconds: float) -> float:
         """How long to really wait for `seconds` of this clock."""
         return seconds / self.speed
+
+
+def boot() -> tuple[str, float]:
+    """Return the name of the machine's present run and the seconds since it began, sleep included.
+
+    Nobody can set this clock. "" and the monotonic clock where the system does not name its runs.
+    """
+    name = _boot_name()
+    return name, time.clock_gettime(time.CLOCK_BOOTTIME) if name else time.monotonic()
+
+
+@functools.cache
+def _boot_name() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def stamp_ns() -> int:

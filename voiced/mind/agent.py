@@ -89,6 +89,11 @@ class Agent:
         return str(self._state.parameters.value("par", "Sessionid"))
 
     @property
+    def pending_usd(self) -> float:
+        """What the running response costs, and is not booked yet."""
+        return self._state.cost.pending
+
+    @property
     def rows(self) -> list[Row]:
         """The conversation's table, oldest row first."""
         return self._state.transcript.rows
@@ -153,6 +158,8 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
             tools.executor_gone(s, event)
         case inputs.Started():
             _started(s, event)
+        case inputs.SetAllowance():
+            s.allowance = event
         case inputs.Recalled():
             machine.recalled(s, event)
         case inputs.Stopping():

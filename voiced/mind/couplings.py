@@ -77,12 +77,13 @@ def _talk_max(s: AgentState) -> bool:
 
 
 def _budget(s: AgentState) -> bool:
-    """More spent than Costbudget: cut at once."""
+    """More spent than Costbudget or the day's or month's budget: cut at once."""
     budget = s.parameters.number("Costbudget")
-    open_or_refreshing = s.lifecycle in (Lifecycle.OPEN, Lifecycle.REFRESHING)
-    if not open_or_refreshing or budget <= 0 or s.cost.conversation <= budget:
+    if s.lifecycle not in (Lifecycle.OPEN, Lifecycle.REFRESHING) or s.budget_left >= 0:
         return False
-    sentence = f"the conversation has cost more than Costbudget ({budget:g} USD): it is ended"
+    sentence = s.allowance.sentence
+    if 0 < budget < s.cost.conversation:
+        sentence = f"the conversation has cost more than Costbudget ({budget:g} USD): it is ended"
     s.wish(False)
     s.error("budget", "exceeded", sentence)
     s.emit(*s.transcript.add(s.leg, "error", "error", sentence, s.now, code="budget"))

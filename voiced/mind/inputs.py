@@ -168,6 +168,15 @@ class ExecutorGone(Input, frozen=True, kw_only=True):
     for_good: bool
 
 
+class SetAllowance(Input, frozen=True, kw_only=True):
+    """What the budgets over all agents leave to this one, what is pending elsewhere taken off."""
+
+    left_usd: float
+    """Before what is pending here; inf = no such budget is set."""
+    sentence: str
+    """Which budget is the smallest, and until when it holds."""
+
+
 class Started(Input, frozen=True, kw_only=True):
     """The daemon is up: values are loaded. `connect` tells whether on_start asks for a session."""
 
@@ -270,5 +279,5 @@ AgentInput: TypeAlias = (
     | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
     | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
     | RegisterTool | UnregisterTool | SetTools | ToolAnswer | ToolProgress | DecideTool
-    | ExecutorGone | Recalled
+    | ExecutorGone | Recalled | SetAllowance
 )  # fmt: skip

@@ -131,6 +131,9 @@ def dial(s: AgentState, session: Session) -> None:
     if not card.available:
         refuse(s, "not_available", card.reason or f"{session.provider} cannot be used here")
         return
+    if s.allowance.left_usd <= 0:
+        refuse(s, "exceeded", s.allowance.sentence, source="budget")
+        return
     if not session.sought:
         session.sought = True
         if session.model != s.parameters.model():
@@ -328,10 +331,10 @@ def unreachable(s: AgentState, trigger: Trigger, code: str, sentence: str) -> No
     retry(s, counts=trigger is not Trigger.NETWORK_LOST)
 
 
-def refuse(s: AgentState, code: str, sentence: str) -> None:
+def refuse(s: AgentState, code: str, sentence: str, *, source: str = "provider") -> None:
     """The service refuses for good: the session is over, and so is the wish for one."""
     s.wish(False)
-    s.error("provider", code or "refused", sentence)
+    s.error(source, code or "refused", sentence)
     s.emit(*s.transcript.add(s.leg, "error", "error", sentence, s.now, code=code or "refused"))
     if s.lifecycle is Lifecycle.OPEN:
         end(s, Trigger.REFUSED, "refused", cut=False)

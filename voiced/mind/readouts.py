@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from voiced.mind import cost, tools
 from voiced.mind.effects import SetLane, SignalNow
 from voiced.mind.gate import guards
@@ -103,7 +105,6 @@ def signals(s: AgentState, mono_ns: int) -> dict[str, float]:
     seconds = 0.0
     if session is not None and session.opened_ns >= 0:
         seconds = (mono_ns - session.opened_ns) / 1e9
-    budget = s.parameters.number("Costbudget")
     retry_in = 0.0
     if s.dial_at is not None and s.trouble:
         retry_in = max(0.0, (s.dial_at - mono_ns) / 1e9)
@@ -125,7 +126,7 @@ def signals(s: AgentState, mono_ns: int) -> dict[str, float]:
         "session_seconds": seconds,
         "session_cost": s.cost.session_shown,
         "conversation_cost": s.cost.conversation_shown,
-        "budget_left": max(0.0, budget - s.cost.conversation) if budget > 0 else -1.0,
+        "budget_left": _budget_left(s),
         "latency": max(0.0, s.metered.latency_s),
         "buffer": s.metered.buffered_s,
         "rx_age": s.metered.rx_age_s if s.leg_open else 0.0,
@@ -136,3 +137,11 @@ def signals(s: AgentState, mono_ns: int) -> dict[str, float]:
 def mic_open(s: AgentState) -> bool:
     """Whether the microphone really leaves the machine: by the edge log, while audio runs."""
     return s.hands.mic_open and s.hands.audio == "ready"
+
+
+def _budget_left(s: AgentState) -> float:
+    """Return the smallest remainder of all budgets, USD; -1 = there is none."""
+    own, left = s.parameters.number("Costbudget"), s.budget_left
+    if s.session is None and own > 0:
+        left = min(left, max(0.0, own - s.cost.conversation))
+    return -1.0 if left == math.inf else max(0.0, left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -13,7 +14,7 @@ from voiced.mind.captions import Captions
 from voiced.mind.cost import Cost
 from voiced.mind.effects import AgentEffect, Callback, Journal, Keep, Log, Refused, Send, Told
 from voiced.mind.gate import Intent, Talk
-from voiced.mind.inputs import Instant, Origin, Past, ToolSettings
+from voiced.mind.inputs import Instant, Origin, Past, SetAllowance, ToolSettings
 from voiced.mind.parameters import PAR, Parameters, Place
 from voiced.mind.refresh import Plan
 from voiced.mind.session import SECOND, Attempts, Lifecycle, label, step
@@ -159,6 +160,7 @@ class AgentState:
         """The network process holds it, opened or not."""
         self.leg_opened_ns: int | None = None
         self.dial_at: int | None = None
+        self.allowance = SetAllowance(left_usd=math.inf, sentence="")
         self.resume_within_s = 0.0
         """The next session is the one that a start asked for: see `inputs.Started`."""
         self.failures = 0
@@ -330,6 +332,13 @@ class AgentState:
         """Set a readout; tell it if it changed."""
         if self.parameters.tell(name, value):
             self.out.append(Told(name=name, value=value, origin=MIND))
+
+    @property
+    def budget_left(self) -> float:
+        """USD that may still be spent, by the smallest budget; inf = there is none."""
+        own = self.parameters.number("Costbudget")
+        left = own - self.cost.conversation if own > 0 and self.session is not None else math.inf
+        return min(left, self.allowance.left_usd - self.cost.pending)
 
     def wish(self, active: bool, origin: Origin = MIND) -> bool:
         """Set Active."""

@@ -58,12 +58,3 @@ def unknown_pages(config: Config, catalogue: Catalogue) -> Iterable[str]:
             for name in rows:
                 if name not in names and name != "endpoint":
                     yield f"{key}.{name}: {page} has no such parameter.{nearest(name, names)}"
-
-
-def without_effect(config: Config) -> Iterable[str]:
-    """Yield a sentence for each key that is set and does nothing yet: nobody shall rely on it."""
-    if config.budget.day > 0 or config.budget.month > 0:
-        yield (
-            "budget.day and budget.month are not enforced yet: set a limit in your account with "
-            "the service"
-        )
