@@ -416,3 +416,15 @@ def test_one_turn_ends_with_the_answer_and_not_with_the_words_before_a_call() ->
     assert hand.state == "active"
     hand.reply("it is red", "r2")
     assert hand.state == "armed"
+
+
+def test_a_service_that_calls_on_the_way_owes_no_reply_to_a_result() -> None:
+    hand = hand_with(answers_results=False)
+    calling(hand, words="it will be red")
+    hand.sleep(5)
+    hand.give(inputs.ToolAnswer(call_id="c1", ok=True, result="done", origin=OSC))
+    assert hand.agent.signals(hand.instant)["phase"] == 1
+    hand.sleep(300)
+    assert not stalls(hand)
+    hand.closed()
+    assert not hand.dialled[-1].respond

@@ -212,6 +212,8 @@ class ProviderCard(Message, frozen=True, kw_only=True):
     """The service has stalled when a reply is due and nothing of it came for so long; 0 = never."""
     answers_every_turn: bool = True
     """False: its turn detection may decide that a spoken turn needs no answer."""
+    answers_results: bool = True
+    """False: no reply of its own follows a tool's result."""
     models: list[str] = []
     voices: list[str] = []
     parameters: list[ProviderParameter] = []

@@ -166,7 +166,7 @@ def _call_tool(s: AgentState, event: ToolCall) -> None:
         return
     blocking = mode != toolbox.NONBLOCKING
     if blocking:
-        s.reply.calls = True
+        s.reply.calls = _answers_results(s)
         watch.paused(s)
     schema = s.toolbox.schema(tool)
     given, problem = schemas.arguments(schema, event.arguments)
@@ -440,10 +440,18 @@ def _remember(s: AgentState, call_id: str, leg: int, why: str) -> None:
 
 def _waits_for_reply(s: AgentState) -> None:
     """The model goes on when it has every result that it waits for."""
-    if not s.tool_holds:
+    watch.paused(s)
+    if s.tool_holds:
+        return
+    if _answers_results(s):
         s.waiting = True
-        watch.paused(s)
         watch.result_sent(s)
+    elif not s.reply.running:
+        s.waiting = False
+
+
+def _answers_results(s: AgentState) -> bool:
+    return s.card is not None and s.card.answers_results
 
 
 def _refuse(s: AgentState, event: ToolCall, blocking: bool, result: str) -> None:

