@@ -18,7 +18,6 @@ _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the c
 _SKILLS = "this does nothing yet: skills are not read yet"
 _PROFILES = "this does nothing yet: profiles are not read yet"
 _CALLBACKS = "this does nothing yet: callbacks go out by OSC only, a script cannot take them yet"
-_SEARCH = "this does nothing yet: it belongs to a service that is not there yet"
 _INSTALL = "this does nothing yet: install what a provider lacks with pip"
 
 _TURN, _SESSION = Applies.TURN, Applies.SESSION
@@ -179,8 +178,8 @@ def _provider() -> Iterable[Row]:
                   applies=_SESSION)
     yield _toggle(page, "Enableoutputtranscription", True, "Transcribes what the voice says.",
                   applies=_SESSION)
-    yield _toggle(page, "Enablegrounding", False, "Lets the service search the web for answers.",
-                  applies=_SESSION, later=_SEARCH)
+    yield _toggle(page, "Enablegrounding", False,
+                  "Lets the service search the web for answers, where it can.", applies=_SESSION)
     yield _toggle(
         page, "Enablesessionresumption", True,
         "Uses the service's own resume handles, where it has them.",
@@ -199,8 +198,9 @@ def _provider() -> Iterable[Row]:
         "Sends what Affect hears to an emulator's websocket; set in the config file.",
         form=Form.URL, access=Access.READ, config_only=True, own=True,
     )
-    yield _int(page, "Thinkingbudget", 0, 0, 8192, "Limits the model's reasoning tokens.",
-               unit="tokens", applies=_SESSION, later=_SEARCH)
+    yield _int(page, "Thinkingbudget", 0, 0, 8192,
+               "Limits the reasoning tokens of models that take such a limit.",
+               unit="tokens", applies=_SESSION)
 
 
 def _playback() -> Iterable[Row]:
