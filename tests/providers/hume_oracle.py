@@ -10,6 +10,7 @@ import typing
 import warnings
 
 import pydantic
+from hypothesis import strategies as st
 
 with warnings.catch_warnings():
     # Their client imports the deprecated side of websockets.
@@ -45,6 +46,41 @@ EXPRESSION_TOLD = {
     "session.update": expression.AudioSessionUpdate,
     "session.close": expression.SessionClose,
 }
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def strategy(annotation: object) -> st.SearchStrategy:
+    """Return values of a field of the vendor's models, as JSON has them."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return strategy(arguments[0])
+    if origin is typing.Union:
+        return st.one_of(*[strategy(one) for one in arguments if one is not typing.Any])
+    if origin is typing.Literal:
+        return st.sampled_from(arguments)
+    if origin is list:
+        return st.lists(strategy(arguments[0]), max_size=2)
+    if origin is dict:
+        return st.dictionaries(TEXT, strategy(arguments[1]), max_size=3)
+    if annotation is typing.Any:
+        return TEXT
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        fields = annotation.model_fields.items()
+        named = {field.alias or name: field for name, field in fields}
+        return st.fixed_dictionaries(
+            {n: strategy(f.annotation) for n, f in named.items() if f.is_required()},
+            optional={n: strategy(f.annotation) for n, f in named.items() if not f.is_required()},
+        )
+    plain = {
+        str: TEXT,
+        bool: st.booleans(),
+        int: st.integers(-(2**40), 2**40),
+        float: st.floats(allow_nan=False, allow_infinity=False),
+        type(None): st.none(),
+    }
+    return plain[annotation]
 
 
 def check(frame: str | bytes, models: dict[str, type[pydantic.BaseModel]]) -> dict[str, object]:

@@ -8,13 +8,11 @@ import json
 import os
 import random
 import struct
-import typing
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import numpy as np
-import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,38 +128,6 @@ def test_the_address_says_what_it_was_given(query):
 # --- what it says -----------------------------------------------------------------------------
 
 
-def strategy(annotation: object) -> st.SearchStrategy:
-    """Return values of a field of the vendor's models, as JSON has them."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return strategy(arguments[0])
-    if origin is typing.Union:
-        return st.one_of(*[strategy(one) for one in arguments if one is not typing.Any])
-    if origin is typing.Literal:
-        return st.sampled_from(arguments)
-    if origin is list:
-        return st.lists(strategy(arguments[0]), max_size=2)
-    if origin is dict:
-        return st.dictionaries(TEXT, strategy(arguments[1]), max_size=3)
-    if annotation is typing.Any:
-        return TEXT
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        fields = annotation.model_fields.items()
-        named = {field.alias or name: field for name, field in fields}
-        return st.fixed_dictionaries(
-            {n: strategy(f.annotation) for n, f in named.items() if f.is_required()},
-            optional={n: strategy(f.annotation) for n, f in named.items() if not f.is_required()},
-        )
-    plain = {
-        str: TEXT,
-        bool: st.booleans(),
-        int: st.integers(-(2**40), 2**40),
-        float: st.floats(allow_nan=False, allow_infinity=False),
-        type(None): st.none(),
-    }
-    return plain[annotation]
-
-
 OURS = {
     "chat_metadata": wire.ChatMetadata,
     "user_message": wire.UserMessage,
@@ -188,7 +154,7 @@ def test_every_server_event_of_the_vendors_is_read(kind):
     model = hume_oracle.SUBSCRIBE[kind]
 
     @settings(max_examples=60)
-    @given(strategy(model))
+    @given(hume_oracle.strategy(model))
     def holds(raw):
         raw = {**raw, "type": kind}
         model.model_validate(raw)

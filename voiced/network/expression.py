@@ -165,6 +165,7 @@ class Expression:
         feed = self._new_feed()
         while not feed.take():
             await self._sleep(feed)
+        self._feed = None
 
     def _new_feed(self) -> Feed:
         self._feed = Feed(Source(self._lane, self._device))
@@ -266,6 +267,7 @@ class Expression:
         """Take an error; return its code where it ends the session."""
         if error.code == "rate_limited":
             self._resend = True
+            self._wake.set()
         elif not error.retryable:
             return error.code
         else:
@@ -278,16 +280,17 @@ class Expression:
         Raises:
             ProviderUnavailable: the service takes nothing.
         """
-        due, chunk = self._now(), b""
+        due, last = self._now(), b""
         while True:
-            if self._resend and chunk:
-                self._resend = False
+            if self._resend and last:
+                self._resend, chunk = False, last
                 await asyncio.sleep(self._clock.real_s(RESEND_S))
             else:
                 chunk = b"" if self._paused else feed.take()
             if not chunk:
                 await self._sleep(feed)
                 continue
+            last = chunk
             due = max(due, self._now() - BURST_S)
             await asyncio.sleep(self._clock.real_s(max(0.0, due - self._now())))
             try:
