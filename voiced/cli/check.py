@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from voiced.cli import devices
+from voiced.cli.finding import Finding, Verdict
+from voiced.cli.finding import bad as _bad
+from voiced.cli.finding import good as _good
 from voiced.control.config import Config, find, parse, read_text, state_dir_of
 from voiced.control.keys import SERVERS, find_keys
 from voiced.control.osc.client import Client
@@ -27,24 +29,6 @@ from voiced.errors import ConfigError, DeviceError, ExitCode, VoicedError
 _FREE_BYTES: Final = 1_000_000_000
 _BUILT_AFTER: Final = 1_790_000_000
 """Unix seconds in 2026: a clock before this was never set."""
-
-
-class Verdict(Enum):
-    """How one matter stands."""
-
-    GOOD = "ok"
-    NOTE = "note"
-    """Fine without, but know it."""
-    BAD = "FAIL"
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the report."""
-
-    matter: str
-    verdict: Verdict
-    sentence: str
-    fix: str = ""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,11 +74,10 @@ def _all(args: argparse.Namespace) -> Iterator[Finding]:
     for matter in matters:
         yield from matter()
     if args.online:
-        yield Finding(
-            matter="online",
-            verdict=Verdict.NOTE,
-            sentence="asking the services comes with the cloud providers; `local` needs none",
-        )
+        from voiced.cli import online
+
+        folder = path.resolve().parent if path is not None else Path.cwd()
+        yield from online.findings(config, folder, state_dir)
 
 
 def _config(named: str) -> tuple[Config, Path | None, list[Finding]]:
@@ -310,11 +293,3 @@ def _asked(*command: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return told.stdout.strip()
-
-
-def _good(matter: str, sentence: str) -> Finding:
-    return Finding(matter=matter, verdict=Verdict.GOOD, sentence=sentence)
-
-
-def _bad(matter: str, sentence: str, fix: str) -> Finding:
-    return Finding(matter=matter, verdict=Verdict.BAD, sentence=sentence, fix=fix)
