@@ -219,7 +219,7 @@ class Replies:
         shown = self._shown(running, status, details, usage)
         if not session.loses_done(response.number):
             await session.say("response.done", response=shown)
-        if status == "completed":
+        if status != "cancelled":
             await session.sounded_all(response)
         if self._owed and self.active is None and reason != "turn_detected":
             self._owed = False

@@ -41,8 +41,8 @@ FaultKind = Literal[
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that goes wrong, and when.
 
-    At its time after the session is ready (`after_s`), in a reply (`reply`, `audio_ms`), or when a
-    turn of the user has ended (`turn`); at once where none of them is given.
+    At its time after the session is ready (`after_s`), in a reply or behind it (`reply`,
+    `audio_ms`), or when a turn of the user has ended (`turn`); at once where none is given.
     """
 
     what: FaultKind
@@ -54,8 +54,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     after_s: float | None = None
     reply: int | None = None
     """In this reply of the connection, counted from 1."""
-    audio_ms: int = 0
-    """With `reply`: once so much of its audio was sent."""
+    audio_ms: int | None = None
+    """With `reply`: once so much of its audio was sent; absent = once it has ended."""
     turn: int | None = None
     """When this turn of the user, counted from 1, has ended."""
     code: int = 1011

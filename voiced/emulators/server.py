@@ -32,6 +32,10 @@ MAX_FRAME: Final = 32 * 1024 * 1024
 """Bytes of one frame of a client: more than any service takes, so that the service's own refusal is
 what is heard."""
 
+END_MS: Final = 3_599_999
+"""Where in a reply's audio a fault lies that comes at its end: behind any reply, within the hour
+that a service asks for when a reply is over."""
+
 # websockets' own lines would show headers, which hold keys, and frames, which hold words.
 _silent = logging.getLogger("voiced.emulators.websocket")
 _silent.setLevel(logging.CRITICAL)
@@ -99,7 +103,8 @@ class Session(ABC):
         return [
             fault
             for fault in self.script.fault
-            if fault.reply == number and before_ms <= fault.audio_ms < now_ms
+            if fault.reply == number
+            and before_ms <= (END_MS if fault.audio_ms is None else fault.audio_ms) < now_ms
         ]
 
     def due_at_turn(self, number: int) -> list[Fault]:

@@ -217,7 +217,7 @@ class Replies:
             "response.done",
             response=shown, response_id=response.id, usage=usage, previous_item_id=None,
         )  # fmt: skip
-        if status == "completed":
+        if status != "cancelled":
             await session.sounded_all(response)
 
     def _book(self, response: Response) -> dict[str, Any]:
