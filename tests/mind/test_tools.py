@@ -598,3 +598,67 @@ def test_a_pedal_executes_nothing() -> None:
     calls(hand)
     answers(hand, origin=PEDAL)
     assert hand.refused()[0].code == "denied"
+
+
+def test_a_refused_call_wants_a_reply_like_any_result() -> None:
+    hand = hand_with()
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    calls(hand, "c1", "nothing")
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    assert hand.agent.signals(hand.instant)["phase"] == 3
+    hand.sleep(30)
+    assert hand.callbacks("onError")[-1][:2] == ("provider", "stall")
+
+
+def test_two_blocking_calls_are_one_wait() -> None:
+    hand = hand_with(tool())
+    calls(hand, "c1")
+    calls(hand, "c2", color="green")
+    answers(hand, "c1")
+    hand.sleep(9)
+    hand.give(inputs.ToolProgress(call_id="nobody", text="", origin=PATCH))
+    assert hand.refused()[0].code == "bad_value"
+    answers(hand, "c2")
+    hand.sleep(29)
+    assert hand.callbacks("onError") == []
+    hand.sleep(1)
+    assert hand.callbacks("onError")[-1][:2] == ("provider", "stall")
+
+
+def test_a_nonblocking_tool_holds_nothing_up() -> None:
+    hand = hand_with(tool(mode="enabled_nonblocking"))
+    hand.user("make it red")
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    calls(hand)
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text="in a moment", final=True)
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    hand.leg_event(wire.ReplyHeard, response="r1")
+    assert hand.agent.signals(hand.instant)["phase"] == 1
+    answers(hand)
+    assert results(hand) == [(1, "c1", True, "it is red")]
+    hand.sleep(300)
+    assert hand.callbacks("onError") == []
+
+
+def test_a_second_goodbye_changes_nothing() -> None:
+    hand = hand_with()
+    calls(hand, "c1", "end_conversation")
+    calls(hand, "c2", "end_conversation")
+    assert [r[2] for r in results(hand)] == [True, True]
+    hand.sleep(2)
+    assert hand.state == "ending"
+    calls(hand, "c3", "set_lights")  # Too late: nobody is answered any more.
+    assert len(results(hand)) == 2
+
+
+def test_many_calls_are_forgotten_in_the_end() -> None:
+    hand = hand_with(tool(executor=CONFIG, answers=False), settings={"rate": 10_000})
+    for n in range(200):
+        calls(hand, f"c{n}")
+    state = hand.agent._state
+    assert len(state.calls.over) == 64
+    for n in range(200):
+        register(hand, tool("changing", schema=json.dumps({"title": str(n)})))
+        calls(hand, f"d{n}", "changing")
+        answers(hand, f"d{n}")
+    assert len(state.toolbox._schemas) <= 130

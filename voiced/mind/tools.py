@@ -161,13 +161,13 @@ def _output_text(s: AgentState, event: ToolCall) -> None:
 def _call_tool(s: AgentState, event: ToolCall) -> None:
     tool = s.toolbox.find(event.name)
     mode = toolbox.DISABLED if tool is None else toolbox.mode_of(tool, s.parameters)
-    if tool is None or mode == toolbox.DISABLED:
-        _answer(s, event, ok=False, result=NO_TOOLS)
-        return
     blocking = mode != toolbox.NONBLOCKING
     if blocking:
         s.reply.calls = _answers_results(s)
         watch.paused(s)
+    if tool is None or mode == toolbox.DISABLED:
+        _refuse(s, event, blocking, NO_TOOLS)
+        return
     schema = s.toolbox.schema(tool)
     given, problem = schemas.arguments(schema, event.arguments)
     if problem:
