@@ -152,6 +152,7 @@ class Exchange:
             self._send_words(text)
         if text:
             session.link.record.said.append(text)
+            self._think()
         async for delta in session.emulator.mouth.speak(text, RATE_OUT):
             if delta.start_ms:
                 await session.emulator.pause(reply.gap_s)
@@ -167,6 +168,15 @@ class Exchange:
             self._send_words(text)
         for fault in session.due_in_reply(number, played_ms + 1, 3_600_000):
             session.tell(fault)
+
+    def _think(self) -> None:
+        """Send reasoning, where the client asked to see it: never to be shown."""
+        config = self._session.setup.generation_config
+        wanted = config.thinking_config if config else None
+        if wanted is not None and wanted.include_thoughts:
+            thought = told.Part(text="The visitor wants an answer.", thought=True)
+            turn = told.Content(role="model", parts=[thought])
+            self._session.tell(ServerMessage(server_content=ServerContent(model_turn=turn)))
 
     def _send_audio(self, audio: bytes, words: str) -> None:
         blob = told.Blob(mime_type=_MIME, data=audio)
@@ -210,7 +220,10 @@ class Exchange:
         )
         used = gemini_memory.usage(session.conversation, session.setup, spent)
         content = ServerContent(
-            turn_complete=True, turn_complete_reason=self._reason, interaction_status=status
+            turn_complete=True,
+            turn_complete_reason=self._reason,
+            interaction_status=status,
+            waiting_for_input=options.waiting,
         )
         how = options.usage or ("beside" if session.model.idle else "alone")
         how = how if metered else "none"

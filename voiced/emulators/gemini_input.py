@@ -239,12 +239,15 @@ class Input:
 
     async def _transcribe(self, text: str, delay_s: float) -> None:
         await self._session.emulator.pause(delay_s)
+        wanted = self._session.setup.input_audio_transcription
+        language = next(iter(wanted.language_codes or []), "") if wanted else ""
         half = text.find(" ", len(text) // 2)
         pieces = [text[:half], text[half:]] if half > 0 else [text]
-        sent = [told.Transcription(text=piece) for piece in pieces[:-1]]
-        sent.append(told.Transcription(text=pieces[-1], finished=True))
+        sent = [told.Transcription(text=piece, language_code=language) for piece in pieces[:-1]]
+        last = told.Transcription(text=pieces[-1], finished=True, language_code=language)
+        sent.append(last)
         if self._session.options.twice:
-            sent.append(told.Transcription(text=text, finished=True))
+            sent.append(told.Transcription(text=text, finished=True, language_code=language))
         for piece in sent:
             content = ServerContent(input_transcription=piece)
             self._session.tell(ServerMessage(server_content=content))

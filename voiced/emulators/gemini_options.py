@@ -36,6 +36,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     late_interrupted: bool = False
     """Whether an activityStart after turnComplete is answered by `interrupted` and `turnComplete`
     of the turn before."""
+    session_id: bool = False
+    """Whether setupComplete carries an id."""
+    waiting: bool = False
+    """Whether turnComplete says that the model waits for input."""
     setup_delay_s: float = 0.0
     """How long setupComplete takes."""
     notice_s: float = 50.0

@@ -319,7 +319,8 @@ class GeminiSession(Session):
 
     async def _ready(self) -> None:
         await self.emulator.pause(self.options.setup_delay_s)
-        self.tell(ServerMessage(setup_complete=told.SetupComplete()))
+        name = f"session-{self.link.number}" if self.options.session_id else ""
+        self.tell(ServerMessage(setup_complete=told.SetupComplete(session_id=name)))
         self.tell_handle()
         self.arm()
         compression = self.setup.context_window_compression

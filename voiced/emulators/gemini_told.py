@@ -182,7 +182,6 @@ class UsageMetadata(Message, frozen=True, kw_only=True):
     cache_tokens_details: list[ModalityTokenCount] = []
     response_tokens_details: list[ModalityTokenCount] = []
     tool_use_prompt_tokens_details: list[ModalityTokenCount] = []
-    service_tier: str = ""
 
 
 class GoAway(Message, frozen=True, kw_only=True):
