@@ -117,6 +117,9 @@ class Conversation:
         """Put an event behind everything that waits to be sent."""
         self.outbox.append(event)
         self.shell.wake()
+        if isinstance(event, client.ResponseCreate) and self.dialect.taken_within_s:
+            token = self.responses.requested
+            self.shell.after(self.dialect.taken_within_s, lambda: self.responses.lost(token))
 
     def name(self, what: str) -> str:
         """Return a new name, unique in this connection and at most 32 characters long."""

@@ -69,6 +69,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """After stopping a reply for the user's speech, the service answers that turn by itself."""
     limit_signals: Mapping[str, str] = {}
     """The service's name of a limit -> the channel that shows what remains of it."""
+    taken_within_s: float = 0.0
+    """A request that no reply takes up by then was dropped without a word; 0 = none ever is."""
     done_within_s: float = 0.0
     """A cancelled reply that is not over by then never will be told to be; 0 = it always is."""
 

@@ -65,8 +65,6 @@ class Responses:
         """Replies that a cancel was sent for."""
         self._closed: deque[str] = deque(maxlen=CLOSED_KEPT)
         self._muted: set[str] = set()
-        self._overtaken = ""
-        """Our request that a reply of the service's own came before."""
         self._count = 0
         self._collisions = 0
 
@@ -156,7 +154,6 @@ class Responses:
         if ours:
             self.requested = ""
             self._collisions = 0
-        self._overtaken = self.requested
         self._said.pop(token, None)
         for item, want in list(self._wants.items()):
             if (want.acked and not ours) or (token and want.request == token):
@@ -185,10 +182,6 @@ class Responses:
             self.created(response, token)
         if self.active in (response, UNKNOWN):
             self.active = ""
-        if self._overtaken and self._overtaken == self.requested:
-            # It was neither taken up nor refused: the service has dropped it without a word.
-            self._restore(self.requested)
-        self._overtaken = ""
         if not waits:
             self.go()
 
@@ -210,6 +203,11 @@ class Responses:
         if self._collisions > 1:
             self.active = UNKNOWN
         self.go()
+
+    def lost(self, token: str) -> None:
+        """Our request was neither taken up nor refused in all this time: it is made again."""
+        if token == self.requested and not self.active:
+            self.postponed(token)
 
     def refused(self, token: str) -> None:
         """Our request was refused for good: what it was for stays unanswered."""
