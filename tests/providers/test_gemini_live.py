@@ -261,7 +261,7 @@ def test_words_come_once_wherever_they_lie(transcript, options):
         )
         async with service(scripted) as there, session(there, push_to_talk=True) as (conn, told):
             for turn in (1, 2):
-                await say(conn)
+                await say(conn, 100)
                 await told.until("response_done", turn)
             assert [(who, text.strip()) for who, text in told.rows()] == [
                 ("user", "Turn the light blue."),
@@ -272,7 +272,7 @@ def test_words_come_once_wherever_they_lie(transcript, options):
             finals = [what[1] for what in told.of("user_text") if what[3]]
             assert finals == ["u1", "u2"]
             if "interim" in options:
-                assert ("user_text", "u1", "Turn the night", False, 0, 6400) in told.told
+                assert ("user_text", "u1", "Turn the night", False, 0, 1600) in told.told
 
     run(test)
 
@@ -584,6 +584,21 @@ def test_a_connection_that_seems_open_still_is_waited_for():
             assert second.resumed
             await gemini.end_session(second)
             assert len(there.sessions) == 3
+
+    run(test)
+
+
+def test_what_could_not_be_taken_is_told_once_a_conversation():
+    async def test():
+        async with service() as there:
+            async with session(there, thinking_level="HIGH") as (conn, told):
+                assert [what[1] for what in told.of("trouble")] == ["thinking_level"]
+                await gemini.send_text(conn, "Hello.")
+                await told.until("response_done")
+                await settled(lambda: gemini.get_persistable_state(conn))
+                handle = gemini.get_persistable_state(conn)
+            async with session(there, thinking_level="HIGH", handle=handle) as (_, told):
+                assert told.of("trouble") == []
 
     run(test)
 

@@ -199,10 +199,10 @@ def test_thinking_is_told_as_the_model_takes_it(model, page, thinking):
 def test_a_level_that_a_model_does_not_take_is_told():
     _, notes = plan(LIVE, thinking_level="HIGH")
     assert notes == [
-        ("thinking_level", f"{LIVE} takes none for thinking_level, not HIGH"),
+        ("thinking_level", f"thinking_level HIGH is left out: {LIVE} takes none"),
     ]
     _, notes = plan(EXTENDED, thinking_level="MINIMAL")
-    assert "LOW, MEDIUM, HIGH" in notes[0][1]
+    assert "only LOW, MEDIUM, HIGH" in notes[0][1]
     assert plan(NATIVE, thinking_level="HIGH")[1] == []
 
 

@@ -124,9 +124,9 @@ def _thinking(page: Page, notes: list[tuple[str, str]]) -> wire.ThinkingConfig |
     if model.thinking is Thinking.BUDGET:
         return wire.ThinkingConfig(thinking_budget=page.Thinkingbudget)
     if level and level not in model.levels:
-        offered = f"one of {', '.join(model.levels)}" if model.levels else "none"
+        takes = f"only {', '.join(model.levels)}" if model.levels else "none"
         notes.append(
-            ("thinking_level", f"{model.name} takes {offered} for thinking_level, not {level}")
+            ("thinking_level", f"thinking_level {level} is left out: {model.name} takes {takes}")
         )
         level = ""
     if model.thinking is Thinking.LEVEL_REQUIRED and not level:

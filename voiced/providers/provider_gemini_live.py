@@ -231,8 +231,9 @@ class Connection:
             socket.transport.abort()
             raise
         self.socket = socket
-        for word, sentence in plan.notes:
-            self.told.trouble(word, sentence)
+        if not (request.handle or request.history):  # else it was told when all began
+            for word, sentence in plan.notes:
+                self.told.trouble(word, sentence)
 
     async def _is_open(self, frame: bytes) -> bool:
         """Whether a frame answers the setup; what else it says is taken too."""
