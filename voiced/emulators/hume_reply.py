@@ -204,5 +204,7 @@ class Answering:
         self._index += 1
 
     def _end(self) -> None:
-        if not self._session.loses_done:
+        if self._session.loses_done:
+            self._session.loses_done = False
+        else:
             self._session.tell(wire.AssistantEnd())

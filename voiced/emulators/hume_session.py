@@ -87,7 +87,9 @@ class HumeSession(Session):
 
     def tell(self, message: wire.ServerMessage | Fault | _Close) -> None:
         """Send this after all that was told before."""
-        if not self._over:
+        if isinstance(message, Fault) and message.what == "lost_done":
+            self.loses_done = True  # at once: what it is about may be told before it is sent
+        elif not self._over:
             self._out.put_nowait(message)
 
     def next_reply(self) -> tuple[int, Reply]:
