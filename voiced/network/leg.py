@@ -2,10 +2,10 @@
 
     connecting --start_session--> open --closed, CloseLeg, an error--> over
 
-While it is open these tasks run in one group: the pump, the commands in their order, the meter, and
-where Affect is on the service that only listens, which is never a reason to end. The first reason
-to end wins; then the tasks are cancelled, the connection is closed, and the last message is told.
-Whatever a provider module raises ends its leg with a sentence, never the process.
+While it is open these tasks run in one group: the pump, the commands in their order, the meter, the
+pictures, and where Affect is on the service that only listens, which is never a reason to end. The
+first reason to end wins; then the tasks are cancelled, the connection is closed, and the last
+message is told. Whatever a provider module raises ends its leg with a sentence, never the process.
 """
 
 from __future__ import annotations
@@ -312,15 +312,18 @@ class Leg:
     # --- open -------------------------------------------------------------------------------
 
     async def _serve(self) -> LegEvent:
+        parts: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("pump", self.pump.run(self._opened.max_backlog_s)),
+            ("commands", self._obey()),
+            ("meter", self._measure()),
+            ("sight", self._sight.run()),
+        ]
+        if self._expression is not None:
+            parts.append(("expression", self._expression.run()))
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._ending(part), name=f"{name} {self.agent}.{self.number}")
-                for name, part in (
-                    ("pump", self.pump.run(self._opened.max_backlog_s)),
-                    ("commands", self._obey()),
-                    ("meter", self._measure()),
-                    ("sight", self._sight.run()),
-                )
+                for name, part in parts
             ]
             reason = await self._over
             for task in tasks:
