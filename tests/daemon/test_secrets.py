@@ -120,13 +120,18 @@ def test_a_changed_key_file_counts_after_sighup_and_a_key_by_osc_until_then(
         daemon.send(f"{A}/par/Restart")
         daemon.wait(f"{A}/cb/onError", lambda _, code, said: said == digest(key), since=since)
 
+    def key_is_there(wanted: int) -> None:
+        since = daemon.mark()
+        daemon.send(f"{A}/par/Apikey")
+        assert daemon.wait(f"{A}/par/Apikey/set", since=since).args == (wanted,)
+
+    key_is_there(1)
     connected_with(LIKE_NOTHING)
     by_door = "another one, by a door".replace(" ", "-")
     daemon.send(f"{A}/par/Apikey", by_door)
     daemon.send("/voiced/sync", 7)
     daemon.wait("/voiced/synced", 7)
-    daemon.send(f"{A}/par/Apikey")
-    daemon.wait(f"{A}/par/Apikey/set", 1)
+    key_is_there(1)
     connected_with(by_door)
     assert daemon.process is not None
     # Nothing has changed in the files: what came through the door stays, a new child included.
@@ -144,4 +149,5 @@ def test_a_changed_key_file_counts_after_sighup_and_a_key_by_osc_until_then(
     daemon.process.send_signal(signal.SIGHUP)
     daemon.until(lambda: daemon.log.count("keys changed: leaky") == 2, 10, "the reload")
     connected_with("")
+    key_is_there(0)
     assert "by-a-door" not in daemon.log + repr(daemon.client.all(f"{A}/par/Apikey", since=since))

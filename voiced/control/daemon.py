@@ -49,6 +49,7 @@ from voiced.messages.network import (
 from voiced.mind import effects
 from voiced.mind.agent import Agent, AgentSetup, Attempts
 from voiced.mind.inputs import (
+    KeysFound,
     SetMute,
     Started,
     Stopping,
@@ -213,6 +214,7 @@ class Daemon:
             self._midi.show_gate(name, False)  # a pedal's lamp may have been left lit
         self._midi_running = self._loop.create_task(self._midi.run(), name="midi")
         self._allow()
+        self._minds.put_all(KeysFound(there=self._hands.key_servers))
         for agent in self._loaded.config.agent:
             self._minds.put(
                 agent.name,
@@ -530,6 +532,8 @@ class Daemon:
             self._trouble("keys", problem)
         if changed := self._hands.find_keys_again(found):
             log.info("= keys changed: %s", ", ".join(changed))
+            there = frozenset(key.server for key in found)
+            self._minds.put_all(KeysFound(there=there, gone=frozenset(changed) - there))
 
     def _apply(self, fresh: Loaded) -> None:
         wanted = reload(self._loaded.config, fresh.config, fresh.folder)

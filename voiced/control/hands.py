@@ -143,6 +143,11 @@ class Hands:
         self._keys[server] = key
         self.network.send(SetKey(server=server, key=key))
 
+    @property
+    def key_servers(self) -> frozenset[str]:
+        """For which servers there is a key."""
+        return frozenset(server for server, key in self._keys.items() if key)
+
     def find_keys_again(self, keys: Iterable[FoundKey]) -> list[str]:
         """Give network the keys that are new or gone since they were last looked for.
 

@@ -160,6 +160,9 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
             _started(s, event)
         case inputs.SetAllowance():
             s.allowance = event
+        case inputs.KeysFound(there=there, gone=gone):
+            s.parameters.keys |= there
+            s.parameters.keys -= gone
         case inputs.Recalled():
             machine.recalled(s, event)
         case inputs.Stopping():

@@ -177,6 +177,13 @@ class SetAllowance(Input, frozen=True, kw_only=True):
     """Which budget is the smallest, and until when it holds."""
 
 
+class KeysFound(Input, frozen=True, kw_only=True):
+    """For which key servers a key was found outside of the doors, and for which no longer."""
+
+    there: frozenset[str]
+    gone: frozenset[str] = frozenset()
+
+
 class Started(Input, frozen=True, kw_only=True):
     """The daemon is up: values are loaded. `connect` tells whether on_start asks for a session."""
 
@@ -279,5 +286,5 @@ AgentInput: TypeAlias = (
     | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
     | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
     | RegisterTool | UnregisterTool | SetTools | ToolAnswer | ToolProgress | DecideTool
-    | ExecutorGone | Recalled | SetAllowance
+    | ExecutorGone | Recalled | SetAllowance | KeysFound
 )  # fmt: skip

@@ -41,7 +41,7 @@ class Parameters:
         self._pages: dict[str, dict[str, Row]] = {}
         self._in_force: Mapping[Place, Value] | None = None
         self.keys: set[str] = set()
-        """Key servers whose key came through a door, and secret names of pages."""
+        """Key servers that have a key, and secret names of pages that were written."""
 
     # --- what there is
 
