@@ -341,6 +341,8 @@ def test_a_value_of_the_wrong_kind_is_refused_in_words(page):
         ("gemini-3.1-flash-live-002", FLASH, "models/gemini-3.1-flash-live-002"),
         ("gemini-2.5-flash-native-audio-latest", NATIVE,
          "models/gemini-2.5-flash-native-audio-latest"),
+        ("gemini-2.0-flash-live-001", "gemini-2.0-flash-live-001",
+         "models/gemini-2.0-flash-live-001"),
         ("tunedModels/mine", LIVE, "tunedModels/mine"),
     ],
 )  # fmt: skip

@@ -82,6 +82,13 @@ NATIVE_AUDIO = Model(
     turn_coverage="TURN_INCLUDES_ONLY_ACTIVITY",
 )
 
+HALF_CASCADE = Model(
+    name="gemini-2.0-flash-live-001",
+    searches_with_tools=False,
+    longest_reply=8192,
+    turn_coverage="TURN_INCLUDES_ONLY_ACTIVITY",
+)
+
 MODELS = (LIVE, EXTENDED_THINKING, FLASH, NATIVE_AUDIO)
 """The menu, the default first."""
 
@@ -89,6 +96,7 @@ _FAMILIES = (
     ("extended-thinking", EXTENDED_THINKING),
     ("gemini-3.1", FLASH),
     ("gemini-3-", FLASH),
+    ("gemini-2.0", HALF_CASCADE),
     ("gemini-2", NATIVE_AUDIO),
 )
 """Part of a free name -> the row it is treated as."""
