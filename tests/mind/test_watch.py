@@ -428,3 +428,29 @@ def test_a_service_that_calls_on_the_way_owes_no_reply_to_a_result() -> None:
     assert not stalls(hand)
     hand.closed()
     assert not hand.dialled[-1].respond
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+def test_no_reply_follows_a_result_of_a_reply_that_was_cut(status: str) -> None:
+    hand = hand_with()
+    hand.give(inputs.RegisterTool(tool=LIGHTS, origin=OSC))
+    hand.user("make it red")
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.leg_event(wire.ToolCall, call_id="c1", name="set_lights", arguments='{"color": "red"}')
+    hand.give(inputs.ToolAnswer(call_id="c1", ok=True, result="done", origin=OSC))
+    hand.leg_event(wire.ResponseDone, response="r1", status=status)
+    hand.sleep(300)
+    assert not stalls(hand)
+
+
+def test_a_call_between_two_replies_belongs_to_none() -> None:
+    hand = hand_with("one_turn")
+    hand.user("make it red")
+    hand.reply("as you like")
+    assert hand.state == "armed"
+    hand.press("Connect")
+    hand.give(inputs.RegisterTool(tool=LIGHTS, origin=OSC))
+    hand.leg_event(wire.ToolCall, call_id="c1", name="set_lights", arguments='{"color": "red"}')
+    hand.give(inputs.ToolAnswer(call_id="c1", ok=True, result="done", origin=OSC))
+    hand.reply("it is red", "r2")
+    assert hand.state == "armed"

@@ -163,7 +163,7 @@ def _call_tool(s: AgentState, event: ToolCall) -> None:
     mode = toolbox.DISABLED if tool is None else toolbox.mode_of(tool, s.parameters)
     blocking = mode != toolbox.NONBLOCKING
     if blocking:
-        s.reply.calls = _answers_results(s)
+        s.reply.calls = s.reply.running and _answers_results(s)
         watch.paused(s)
     if tool is None or mode == toolbox.DISABLED:
         _refuse(s, event, blocking, NO_TOOLS)

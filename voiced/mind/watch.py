@@ -152,10 +152,12 @@ def reply_moved(s: AgentState) -> None:
 
 def reply_done(s: AgentState, status: str, words: bool) -> None:
     """The reply has ended."""
-    if status == "completed":
+    completed = status == "completed"
+    if completed:
         s.watch.refreshed = 0
-        if words and s.watch.owed is Owed.RESULT:
-            s.watch.owed = None  # Some services go on, or not, in the reply that called.
+    if s.watch.owed is Owed.RESULT and (words or not completed):
+        # Some services go on, or not, in the reply that called; none goes on after a cut one.
+        s.watch.owed = None
 
 
 def paused(s: AgentState) -> None:
