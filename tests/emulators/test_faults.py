@@ -14,7 +14,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.emulators.client import KEY, Client, run, silence
 from voiced.emulators.openai import OpenAI
-from voiced.emulators.script import Connection, Fault, Heard, Reply, Script
+from voiced.emulators.script import Call, Connection, Fault, Heard, Reply, Script
+from voiced.emulators.server import Emulator
+from voiced.emulators.xai import XAI
+from voiced.errors import ConfigError
 
 PATH = "/v1/realtime?model=gpt-realtime-2.1"
 LONG = Reply(says="One two three four five six seven eight nine ten")
@@ -189,3 +192,48 @@ def test_a_connection_on_which_nothing_is_ever_said() -> None:
             assert [frame async for frame in client.ws] == []
 
     run(talk)
+
+
+@pytest.mark.parametrize("place", ["response", "top", "none"])
+@pytest.mark.parametrize(
+    ("kind", "path"), [(OpenAI, PATH), (XAI, "/v1/realtime?model=grok-voice-3.0")]
+)
+def test_usage_in_the_other_services_place(kind: type[Emulator], path: str, place: str) -> None:
+    row = Connection(reply=[Reply(says="Yes.")], options={"usage": place, "created": False})
+
+    async def talk() -> None:
+        async with kind(Script(connection=[row])) as service:
+            client = await Client.open(service.url, path)
+            await client.send("response.create")
+            done = await client.until("response.done")
+            assert bool(done.get("usage")) == (place == "top")
+            assert bool(done["response"]["usage"]) == (place == "response")
+            assert "response.created" not in client.kinds()
+            assert service.bill.usd > 0, "it is billed wherever it is told"
+
+    run(talk)
+
+
+def test_old_names_and_calls_told_twice() -> None:
+    reply = Reply(says="Yes.", calls=[Call(name="f")])
+    options = {"old_names": True, "twice": True, "session_created": False}
+
+    async def talk() -> None:
+        async with XAI(Script(connection=[Connection(reply=[reply], options=options)])) as service:
+            client = await Client.open(service.url, "/v1/realtime?model=grok-voice-3.0")
+            await client.send("response.create")
+            await client.done()
+            kinds = client.kinds()
+            assert kinds[0] == "conversation.created"
+            assert "response.audio.delta" in kinds
+            assert "response.audio_transcript.delta" in kinds
+            assert "response.output_item.added" in kinds
+            assert kinds.count("response.function_call_arguments.done") == 2
+
+    run(talk)
+
+
+def test_a_script_for_another_service_is_told_at_the_start() -> None:
+    script = Script(connection=[Connection(options={"old_names": True})])
+    with pytest.raises(ConfigError, match="old_names"):
+        OpenAI(script)

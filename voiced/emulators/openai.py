@@ -13,6 +13,7 @@ from websockets.datastructures import Headers
 from voiced.emulators.link import Link
 from voiced.emulators.openai_session import OpenAISession
 from voiced.emulators.openai_usage import MODELS
+from voiced.emulators.realtime_options import OpenAIOptions
 from voiced.emulators.refusal import INVALID
 from voiced.emulators.server import Answer, Emulator
 
@@ -22,6 +23,7 @@ _CAP_S: Final = 3600.0
 class OpenAI(Emulator):
     """OpenAI Realtime: /v1/realtime?model=..., and /v1/models for who asks with a key."""
 
+    OPTIONS = OpenAIOptions
     longest_s = _CAP_S
     """The longest a session may last, seconds."""
 

@@ -13,6 +13,7 @@ from voiced.emulators import openai_wire as wire
 from voiced.emulators.openai_usage import Context, Usage
 from voiced.emulators.realtime_input import encode_alaw, encode_mulaw
 from voiced.emulators.realtime_items import Item, Tokens, text_tokens
+from voiced.emulators.realtime_options import placed
 from voiced.emulators.realtime_reply import Dialect, Encoding, Plan, Response, Wanted
 from voiced.emulators.refusal import INVALID, Refused
 from voiced.emulators.script import Call
@@ -133,7 +134,8 @@ class Replies:
     async def _make(self, response: Response, asked: wire.ReplyConfig) -> None:
         session = self._session
         running = self._running[response.id]
-        await session.say("response.created", response=self._shown(running, "in_progress"))
+        if session.options.created:
+            await session.say("response.created", response=self._shown(running, "in_progress"))
         await session.say("rate_limits.updated", rate_limits=_limits(running.put_in.total))
         scripted = session.script.reply_at(response.number)
         if scripted.delay_s:
@@ -216,9 +218,10 @@ class Replies:
             details["reason"] = reason
         if error:
             details["error"] = _error(error)
-        shown = self._shown(running, status, details, usage)
         if not session.loses_done(response.number):
-            await session.say("response.done", response=shown)
+            shown = self._shown(running, status, details)
+            used = None if usage is None else usage.shown()
+            await session.say("response.done", **placed(used, session.options.usage, shown))
         if status != "cancelled":
             await session.sounded_all(response)
         if self._owed and self.active is None and reason != "turn_detected":
@@ -259,7 +262,6 @@ class Replies:
         running: Running,
         status: str,
         details: dict[str, Any] | None = None,
-        usage: Usage | None = None,
     ) -> dict[str, Any]:
         response = running.response
         return {
@@ -268,7 +270,7 @@ class Replies:
             "status": status,
             "status_details": details,
             "output": [item.shown() for item in response.output],
-            "usage": None if usage is None else usage.shown(),
+            "usage": None,
             **running.config,
         }
 

@@ -23,10 +23,11 @@ from voiced.emulators.openai_replies import Replies, heard_audio
 from voiced.emulators.openai_usage import MODELS, TRANSCRIPTION_MODELS, Context
 from voiced.emulators.realtime_input import InputBuffer
 from voiced.emulators.realtime_items import USER_TOKENS_PER_S, Content, Conversation, Item
+from voiced.emulators.realtime_options import OpenAIOptions
 from voiced.emulators.realtime_reply import Response
+from voiced.emulators.realtime_session import RealtimeSession
 from voiced.emulators.refusal import INVALID, Refused, mistyped
 from voiced.emulators.script import Fault, Heard
-from voiced.emulators.server import Session
 
 if TYPE_CHECKING:
     from voiced.emulators.openai import OpenAI
@@ -39,7 +40,7 @@ _EAGER_SILENCE_MS: Final = {"low": 1200, "medium": 600, "auto": 600, "high": 300
 _UNREADABLE: Final = "audio_unintelligible"
 
 
-class OpenAISession(Session):
+class OpenAISession(RealtimeSession):
     """What one client talks to.
 
     Args:
@@ -52,12 +53,13 @@ class OpenAISession(Session):
 
     def __init__(self, emulator: OpenAI, link: Link, model: str) -> None:
         super().__init__(emulator, link)
-        self.number, self.model_id, self.model = link.number, model, MODELS[model]
+        self.model_id, self.model = model, MODELS[model]
+        self.options = msgspec.convert(link.script.options, OpenAIOptions)
         self.config = wire.defaults(model)
         self.conversation, self.mouth = Conversation(), emulator.mouth
         self.conversation_id = f"conv_{link.number:06d}"
         self.replies = Replies(self, Context(self.model))
-        self._longest_s = link.script.longest_s or emulator.longest_s
+        self._longest_s = self.script.longest_s or emulator.longest_s
         self._expires_at = int(time.time() + self._longest_s / emulator.speed)
         self._events = itertools.count(1)
         self._turns = itertools.count(1)
@@ -68,7 +70,6 @@ class OpenAISession(Session):
         self._speech_ms = 0
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._read: dict[str, str] = {}
-        self._played: set[int] = set()
         self._idle: asyncio.Task[None] | None = None
 
     # Reading
@@ -324,7 +325,8 @@ class OpenAISession(Session):
             }  # fmt: skip
             await self.say(f"{event}.failed", **at, error=error)
             return
-        for piece in _pieces(scripted.text):
+        # The final reading may differ from what its pieces said.
+        for piece in _pieces((scripted.revisions or [scripted.text])[-1]):
             await self.say(f"{event}.delta", **at, delta=piece)
         item.content[0].transcript = scripted.text
         usage = self._book_reading(wanted, item)
@@ -439,10 +441,6 @@ class OpenAISession(Session):
         event_id = f"event_{self.number}_{next(self._events):06d}"
         await self.link.send({"type": event, "event_id": event_id, **fields}, event)
 
-    async def pause(self, seconds: float) -> None:
-        """Wait in the emulator's time."""
-        await self.emulator.pause(seconds)
-
     async def sound(self, frame: bytes) -> None:
         """Audio goes in events here."""
         raise NotImplementedError
@@ -450,15 +448,11 @@ class OpenAISession(Session):
     async def sounded(self, reply: Response, before_ms: int) -> None:
         """Play the faults that lie in the audio sent since `before_ms`."""
         self._voice_heard = self.output.voice
-        self.link.record.audio_out_s += (reply.audio_ms - before_ms) / 1000
-        for fault in self.due_in_reply(reply.number, before_ms, reply.audio_ms):
-            await self._play_once(fault)
+        await super().sounded(reply, before_ms)
 
     async def sounded_all(self, reply: Response) -> None:
         """Play the reply's faults that its audio was too short for, and wait for the idle user."""
-        for fault in self.script.fault:
-            if fault.reply == reply.number:
-                await self._play_once(fault)
+        await super().sounded_all(reply)
         match self._detection:
             case wire.ServerVad(idle_timeout_ms=int(idle_ms)):
                 self._forget_idle()
@@ -468,15 +462,6 @@ class OpenAISession(Session):
     def said(self, reply: Response) -> None:
         """Put a reply into the record."""
         self.link.record.said.append(reply.text)
-
-    def loses_done(self, number: int) -> bool:
-        """Whether the end of this reply is lost."""
-        return any(f.what == "lost_done" and f.reply == number for f in self.script.fault)
-
-    async def _play_once(self, fault: Fault) -> None:
-        if id(fault) not in self._played:
-            self._played.add(id(fault))
-            await self.play(fault)
 
     # Endings
 

@@ -10,7 +10,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -24,6 +24,7 @@ from voiced.emulators.link import Link, Record, parts
 from voiced.emulators.mouth import Mouth, Pace, Voice
 from voiced.emulators.script import Fault, Script
 from voiced.emulators.violations import Violations
+from voiced.errors import ConfigError
 from voiced.inference.engines import Engines
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,13 @@ class Emulator(ABC):
         hearing: whether turns are read by the local recogniser where it is installed.
         pace: whether replies come in bursts, as the services send them, or at real time.
         keys: the keys it takes; empty = any.
+
+    Raises:
+        ConfigError: the script asks for what this service does not know.
     """
+
+    OPTIONS: ClassVar[type[msgspec.Struct] | None] = None
+    """What `options` of a script's connection may hold; None = the service checks them itself."""
 
     def __init__(
         self,
@@ -141,6 +148,7 @@ class Emulator(ABC):
         keys: frozenset[str] = frozenset(),
     ) -> None:
         self.script = script or Script()
+        self._check_options()
         self.speed, self.keys = speed, keys
         self.violations, self.bill = Violations(), Bill()
         self.sessions: list[Session] = []
@@ -154,6 +162,17 @@ class Emulator(ABC):
         self._numbers: dict[ServerConnection, int] = {}
         self._server: Server | None = None
         self._ending = contextlib.ExitStack()
+
+    def _check_options(self) -> None:
+        if self.OPTIONS is None:
+            return
+        for number, row in enumerate(self.script.connection):
+            try:
+                msgspec.convert(row.options, self.OPTIONS)
+            except msgspec.ValidationError as error:
+                raise ConfigError(
+                    [f"connection[{number}].options of the script: {error}"]
+                ) from error
 
     @abstractmethod
     def admit(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer | None:

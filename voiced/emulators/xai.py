@@ -9,6 +9,7 @@ from websockets.datastructures import Headers
 
 from voiced.emulators.link import Link
 from voiced.emulators.realtime_items import Item
+from voiced.emulators.realtime_options import XAIOptions
 from voiced.emulators.server import Answer, Emulator
 from voiced.emulators.xai_session import VOICES, XAISession
 
@@ -25,6 +26,7 @@ _SECRET: Final = "xai-client-secret."
 class XAI(Emulator):
     """xAI Grok Voice: /v1/realtime?model=...[&conversation_id=...]."""
 
+    OPTIONS = XAIOptions
     longest_s = _CAP_S
     """The longest a session may last, seconds."""
     idle_s = _IDLE_S

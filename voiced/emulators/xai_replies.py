@@ -12,6 +12,7 @@ import msgspec
 from voiced.emulators import xai_wire as wire
 from voiced.emulators.realtime_input import encode_alaw, encode_mulaw, pcm
 from voiced.emulators.realtime_items import Item, Tokens, text_tokens
+from voiced.emulators.realtime_options import placed
 from voiced.emulators.realtime_reply import Dialect, Encoding, Plan, Response, Wanted
 from voiced.emulators.refusal import Refused
 from voiced.emulators.script import Call
@@ -127,9 +128,8 @@ class Replies:
         session = self._session
         running = self.active
         assert running is not None, "it is active from its beginning"
-        await session.say(
-            "response.created", response=self._shown(response, "in_progress", None, None)
-        )
+        if session.options.created:
+            await session.say("response.created", response=self._shown(response, "in_progress"))
         await self._committed.wait()
         scripted = session.script.reply_at(response.number)
         if scripted.delay_s:
@@ -212,11 +212,9 @@ class Replies:
         session.ended(response, to_speech=running.to_speech)
         if session.loses_done(response.number):
             return
-        shown = self._shown(response, status, "unimplemented", {})
-        await session.say(
-            "response.done",
-            response=shown, response_id=response.id, usage=usage, previous_item_id=None,
-        )  # fmt: skip
+        shown = self._shown(response, status, "unimplemented")
+        used = placed(usage, session.options.usage, shown)
+        await session.say("response.done", **used, response_id=response.id, previous_item_id=None)
         if status != "cancelled":
             await session.sounded_all(response)
 
@@ -245,16 +243,14 @@ class Replies:
         }  # fmt: skip
 
     @staticmethod
-    def _shown(
-        response: Response, status: str, details: str | None, usage: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    def _shown(response: Response, status: str, details: str | None = None) -> dict[str, Any]:
         return {
             "id": response.id,
             "object": "realtime.response",
             "status": status,
             "status_details": details,
             "output": [item.shown() for item in response.output],
-            "usage": usage,
+            "usage": None,
             "metadata": response.wanted.metadata,
         }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -20,10 +21,11 @@ from voiced.emulators.link import Link
 from voiced.emulators.openai_wire import merged
 from voiced.emulators.realtime_input import InputBuffer
 from voiced.emulators.realtime_items import Content, Conversation, Item
+from voiced.emulators.realtime_options import XAIOptions
 from voiced.emulators.realtime_reply import Response
+from voiced.emulators.realtime_session import RealtimeSession
 from voiced.emulators.refusal import Refused, mistyped
 from voiced.emulators.script import Fault, Heard
-from voiced.emulators.server import Session
 from voiced.emulators.xai_replies import Replies, heard_share
 
 if TYPE_CHECKING:
@@ -41,10 +43,11 @@ _GRACE_S: Final = 0.3
 """How long after the silence a turn is committed: until then the user may speak on."""
 _PING_S: Final = 15.0
 _KEPT_MS: Final = 5_000
+_OLD_NAME: Final = re.compile(r"^response\.output_(?=audio|text)")
 _RECOGNISER: Final = "grok-transcribe"
 
 
-class XAISession(Session):
+class XAISession(RealtimeSession):
     """What one client talks to.
 
     Args:
@@ -57,7 +60,8 @@ class XAISession(Session):
 
     def __init__(self, emulator: XAI, link: Link, model: str) -> None:
         super().__init__(emulator, link)
-        self.number, self.model_id = link.number, model
+        self.model_id = model
+        self.options = msgspec.convert(link.script.options, XAIOptions)
         self.config = wire.defaults()
         self.conversation, self.mouth = Conversation(), emulator.mouth
         asked = link.query.get("conversation_id", "")
@@ -66,7 +70,7 @@ class XAISession(Session):
         self.replies = Replies(self)
         self.speech_s = 0.0
         """Committed speech, seconds."""
-        self._longest_s = link.script.longest_s or emulator.longest_s
+        self._longest_s = self.script.longest_s or emulator.longest_s
         self._events, self._turn_number = itertools.count(1), 0
         self._configured = self._voice_heard = False
         self._input = self._buffer()
@@ -80,7 +84,6 @@ class XAISession(Session):
         self._told_late = False
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._read: dict[str, str] = {}
-        self._played: set[int] = set()
         self._active = asyncio.Event()
 
     # Reading
@@ -89,13 +92,12 @@ class XAISession(Session):
         """Hold the conversation."""
         if self.link.query.get("model") != self.model_id:
             self.link.violate("", "model", "no model that is known: the service takes its default")
-        await self.say(
-            "session.created",
-            session={
-                "id": f"sess_{self.number:06d}", "object": "realtime.session",
-                "model": self.model_id, "voice": "eve",
-            },
-        )  # fmt: skip
+        session = {
+            "id": f"sess_{self.number:06d}", "object": "realtime.session",
+            "model": self.model_id, "voice": "eve",
+        }  # fmt: skip
+        if self.options.session_created:
+            await self.say("session.created", session=session)
         conversation = {"id": self.conversation_id, "object": "realtime.conversation"}
         await self.say("conversation.created", conversation=conversation)
         for work in (self._expire(), self._idle(), self._ping()):
@@ -493,12 +495,11 @@ class XAISession(Session):
 
     async def say(self, event: str, **fields: Any) -> None:
         """Send one event."""
+        told = _OLD_NAME.sub("response.", event) if self.options.old_names else event
         event_id = f"evt_{self.number}_{next(self._events):06d}"
-        await self.link.send({"type": event, "event_id": event_id, **fields}, event)
-
-    async def pause(self, seconds: float) -> None:
-        """Wait in the emulator's time."""
-        await self.emulator.pause(seconds)
+        again = self.options.twice and event == "response.function_call_arguments.done"
+        for _ in range(1 + again):
+            await self.link.send({"type": told, "event_id": event_id, **fields}, told)
 
     async def sound(self, frame: bytes) -> None:
         """Send audio as a binary frame."""
@@ -508,15 +509,7 @@ class XAISession(Session):
     async def sounded(self, reply: Response, before_ms: int) -> None:
         """Play the faults that lie in the audio sent since `before_ms`."""
         self._voice_heard = True
-        self.link.record.audio_out_s += (reply.audio_ms - before_ms) / 1000
-        for fault in self.due_in_reply(reply.number, before_ms, reply.audio_ms):
-            await self._play_once(fault)
-
-    async def sounded_all(self, reply: Response) -> None:
-        """Play the reply's faults that its audio was too short for."""
-        for fault in self.script.fault:
-            if fault.reply == reply.number:
-                await self._play_once(fault)
+        await super().sounded(reply, before_ms)
 
     def ended(self, reply: Response, *, to_speech: bool) -> None:
         """Put a reply into the record, and keep it for who comes back."""
@@ -527,15 +520,6 @@ class XAISession(Session):
         if self._resumes:
             spoken = [item for item in reply.output if item.type == "message"]
             self.emulator.kept.setdefault(self.conversation_id, []).extend(spoken)
-
-    def loses_done(self, number: int) -> bool:
-        """Whether the end of this reply is lost."""
-        return any(f.what == "lost_done" and f.reply == number for f in self.script.fault)
-
-    async def _play_once(self, fault: Fault) -> None:
-        if id(fault) not in self._played:
-            self._played.add(id(fault))
-            await self.play(fault)
 
     # Endings
 
