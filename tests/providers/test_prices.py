@@ -113,6 +113,12 @@ def test_nobody_knows_what_an_unknown_model_costs():
     assert cost("xai_grok", "grok-voice-3.0", Tokens(audio_in=1)) is None, "it counts no tokens"
 
 
+def test_a_model_says_when_it_ends():
+    assert prices.ends("openai_realtime", "gpt-realtime-mini-2025-12-15") == "2027-01-20"
+    assert prices.ends("openai_realtime", "gpt-realtime-1.5") == ""
+    assert prices.ends("hume_evi", "evi-3") == "2026-11-13"
+
+
 def test_an_unknown_model_counts_as_the_dearest():
     names = ["gpt-realtime-2.1-mini", "gpt-realtime-2.1"]
     pricing = {name: found for name in names if (found := price("openai_realtime", name))}

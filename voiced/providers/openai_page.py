@@ -25,7 +25,7 @@ MODELS = [
     "gpt-realtime-mini-2025-12-15",
     "gpt-realtime-mini-2025-10-06",
 ]
-"""Of the service's page of models, 2026-11; those from gpt-realtime on end on 2027-01-20."""
+"""Of the service's page of models, 2026-11; Pricing tells which of them end, and when."""
 VOICES = [
     "marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse",
 ]  # fmt: skip
@@ -228,7 +228,7 @@ def rows() -> list[ProviderParameter]:
         default=MODELS[0],
         options=MODELS,
         open_menu=True,
-        doc="Those without 2 in their name think less and end on 2027-01-20",
+        doc="Those from gpt-realtime-2 on think before they answer; Pricing tells which of them end",
     )
     kind = inspect.type_info(Page)
     assert isinstance(kind, inspect.StructType)

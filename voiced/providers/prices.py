@@ -186,6 +186,12 @@ def shutdown_text(row: Listed) -> str:
     return f"service ends {row.shutdown.isoformat()}{doubt}{instead}"
 
 
+def ends(provider: str, model: str) -> str:
+    """Return the day from which a model is refused, as 2027-01-20; "" if none is known."""
+    row = listed(provider, model)
+    return row.shutdown.isoformat() if row is not None and row.shutdown is not None else ""
+
+
 def usd(amount: float) -> str:
     """Return an amount to a tenth of a cent, halves rounded up; smaller ones to their first digit.
 

@@ -1,4 +1,4 @@
-"""Hume EVI: speech to speech with a measure of how it was said. Its service ended on 2026-11-13.
+"""Hume EVI: speech to speech with a measure of how it was said. Its service has ended.
 
 Kept to its specification for emulators and for whoever still has access. EVI differs from the other
 services in what follows:
@@ -31,7 +31,7 @@ from voiced.providers.contract import Availability, HeardItem, LegCallbacks, Ses
 from voiced.providers.dial import Closing, Service, closing, dial, key_missing
 from voiced.providers.hume_chat import END_CONVERSATION, HANG_UP, RATE_IN, RATE_OUT, Chat, failed
 
-ENDED = "2026-11-13"
+ENDED = prices.ends("hume_evi", "evi-3")
 """The day on which Hume ended the service."""
 TITLE = f"Hume EVI (service ended {ENDED})"
 PROVIDER_TYPE = "realtime"
