@@ -232,8 +232,9 @@ class Price(Message, frozen=True, kw_only=True):
     output_usd_min: float = 0.0
     wallclock_usd_min: float = 0.0
     text: str = ""
-    """As operator.txt's Pricing readout: "~in 0.005 USD/min out 0.018 USD/min"."""
+    """As the Pricing readout shows it: "~in 0.005 USD/min out 0.018 USD/min"."""
     verified: bool = True
+    """False: nobody has read it at the service; a `text` of one's own says so itself."""
 
 
 class Catalogue(Message, frozen=True, kw_only=True):

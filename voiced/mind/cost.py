@@ -36,8 +36,7 @@ def pricing_text(card: ProviderCard, model: str) -> str:
     if price is None:
         rest = "; under a budget the dearest model's counts" if card.pricing else ""
         return f"no price known for {model or 'this model'}{rest}"
-    text = price.text or _ballpark(price)
-    return text if price.verified else f"{text} (unverified)"
+    return price.text or _ballpark(price)
 
 
 def _ballpark(price: Price) -> str:
@@ -50,7 +49,8 @@ def _ballpark(price: Price) -> str:
         )
         if usd > 0
     ]
-    return "~" + " ".join(parts) if parts else "free"
+    text = "~" + " ".join(parts) if parts else "free"
+    return text if price.verified else f"{text} (unverified)"
 
 
 def usd_text(usd: float) -> str:

@@ -228,7 +228,7 @@ def rows() -> list[ProviderParameter]:
         default=MODELS[0],
         options=MODELS,
         open_menu=True,
-        doc="Those from gpt-realtime-2 on think before they answer; Pricing tells which of them end",
+        doc="From gpt-realtime-2 on they think before they answer; Pricing tells which end",
     )
     kind = inspect.type_info(Page)
     assert isinstance(kind, inspect.StructType)

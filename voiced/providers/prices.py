@@ -173,7 +173,7 @@ def _sentence(row: Listed, heard: float, spoken: float) -> str:
         parts.append(f"~{usd(row.session_minute)} USD/min connected")
     if row.text_item is not None:
         parts.append(f"{usd(row.text_item)} USD a typed text")
-    text = ", ".join(parts)
+    text = ", ".join(parts) + ("" if row.verified else " (unverified)")
     return f"{text}; {ending}" if (ending := shutdown_text(row)) else text
 
 
