@@ -21,6 +21,17 @@ LIGHT = ToolDeclaration(
 )
 
 
+_TELLABLE = (str, bool, int, float, tuple, dict, ProviderError)
+_FIRST = {
+    "speech_started": (int, type(None)),
+    "speech_ended": (int, type(None)),
+    "interrupted": (tuple,),
+    "signals": (dict,),
+    "closed": (ProviderError,),
+}
+"""What a callback's first value is, where it is no name."""
+
+
 class Recorder:
     """LegCallbacks that write down what is told, and a loudspeaker that plays what it is told to.
 
@@ -49,8 +60,11 @@ class Recorder:
         return note
 
     def _note(self, *call: Any) -> None:
-        for name in call:
-            assert not isinstance(name, bytes) or len(name) % 2 == 0
+        for value in call:
+            # What the network process could not tell would end the connection.
+            assert value is None or isinstance(value, _TELLABLE), (call[0], type(value))
+            assert not isinstance(value, str) or value.encode() is not None
+        assert isinstance(call[1], _FIRST.get(call[0], (str,))), call
         self.calls.append(call)
         self._changed.set()
 

@@ -113,7 +113,7 @@ class Faults:
         return Verdict(meaning=row.meaning, code=code, sentence=sentence)
 
 
-_KEY = re.compile(r"\b(?:sk|ek|xai|sess)-?[-_\w*.]{4,}", re.IGNORECASE)
+_KEY = re.compile(r"\b(?:sk|ek|xai)-[\w*.-]{4,}", re.IGNORECASE)
 
 
 def shown(message: str) -> str:
