@@ -52,6 +52,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     one frame of any content. error: the service's error event. lost_done: the reply's last event
     is never sent. drop_handles: what could be resumed is forgotten."""
     after_s: float | None = None
+    """So long after the session is ready, seconds of the emulator's own time."""
     reply: int | None = None
     """In this reply of the connection, counted from 1."""
     audio_ms: int | None = None
@@ -78,7 +79,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A tool that the service wants called."""
 
     name: str
+    """Its name."""
     arguments: dict[str, Any] = {}
+    """What it is called with."""
     raw: str | None = None
     """The arguments as they go over the wire, in place of `arguments`: for ones that do not
     parse."""
@@ -88,8 +91,11 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A tool call by word: made when the user said one of `words` and the client has the tool."""
 
     words: list[str]
+    """Any of these calls for it, in small letters or large."""
     name: str
+    """Its name, as the client declared it."""
     arguments: dict[str, Any] = {}
+    """What it is called with."""
     says: str = ""
     """What is said before the call."""
 
@@ -98,8 +104,10 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What a turn of the user is read as."""
 
     text: str = ""
+    """The final reading."""
     revisions: list[str] = []
-    """Partial readings before the final one; a service that appends sends the pieces of `text`."""
+    """Partial readings before the final one. A service that appends sends the pieces of the last
+    of them: the final reading then differs from what its pieces said."""
     failed: bool = False
     """The transcription fails."""
     delay_s: float = 0.0
@@ -112,6 +120,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     says: str | None = None
     """The words; absent = the emulator's own answer; "" = none."""
     calls: list[Call] = []
+    """The tools it calls."""
     delay_s: float = 0.0
     """How long the service thinks."""
     gap_s: float = 0.0
@@ -136,8 +145,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reply: list[Reply] = []
     """The replies, in order; after the last the emulator answers by itself."""
     fault: list[Fault] = []
+    """What goes wrong."""
     options: dict[str, Any] = {}
-    """What only one service knows; its own page says which."""
+    """What only one service knows: see the service's options."""
 
     def heard_at(self, turn: int) -> Heard | None:
         """Return what the user's n-th turn, counted from 1, is read as; None = listen."""
@@ -152,7 +162,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything an emulator does that is not the service's ordinary behaviour."""
 
     connection: list[Connection] = []
+    """What each connection plays, in order; the last one repeats."""
     tool: list[Tool] = []
+    """Tools called by word, where the script's replies leave it to the emulator."""
     answer: str = "You said: {heard}"
     """The emulator's own answer; {heard} is what the user said."""
 
