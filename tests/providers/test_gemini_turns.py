@@ -254,6 +254,17 @@ def test_speech_without_words_leaves_nothing():
     ]
 
 
+def test_words_before_and_behind_a_call_are_kept_apart():
+    scene = Scene()
+    scene.turns.reply_words("One moment.")
+    scene.turns.called()
+    scene.turns.reply_words("The light")
+    scene.turns.reply_words(" is blue.")
+    scene.turns.called()
+    scene.turns.reply_words(" Done.")
+    assert scene.told.rows() == [("assistant", "One moment. The light is blue. Done.")]
+
+
 def test_half_a_sample_waits_for_its_other_half():
     scene = Scene()
     for pcm in (b"\1", b"\1\2\2\3", b"\3"):

@@ -66,6 +66,8 @@ class Reply(msgspec.Struct, kw_only=True):
     sound: bool = False
     content: bool = False
     """Some part has words or sound."""
+    called: bool = False
+    """A tool was called since the last word: what follows brings no space of its own."""
     generated: bool = False
     cut: bool = False
     superseded: bool = False
@@ -190,14 +192,18 @@ class Turns:
     def reply_words(self, text: str) -> None:
         """Take words of the reply."""
         reply = self._content()
-        text = text if reply.words else text.lstrip()
+        if not reply.words:
+            text = text.lstrip()
+        elif reply.called and text[:1].isalnum():
+            text = f" {text}"
         if text:
             reply.words = reply.content = True
+            reply.called = False
             self._told.assistant_text(reply.name, reply.item, text)
 
     def called(self) -> None:
         """A tool is called: that is a reply, too."""
-        self._content()
+        self._content().called = True
 
     def searched(self, queries: tuple[str, ...]) -> int:
         """Take the searches of the reply; return how many are new."""
