@@ -30,5 +30,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Whether the first sentence of an answer is a quick response."""
     late_audio: bool = False
     """Whether one more audio_output comes after user_interruption."""
+    search_fails: bool = False
+    """Whether the service's own search fails."""
     gone_groups: bool = False
     """Whether data retention is off: nothing can be resumed."""

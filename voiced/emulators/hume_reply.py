@@ -157,7 +157,22 @@ class Answering:
                 response_required=False,
             )
         )
-        session.tell(wire.ToldToolResponse(tool_call_id=id_, content=result, tool_name=name))
+        if name == "web_search" and session.options.search_fails:
+            failed = wire.ToldToolError(
+                tool_call_id=id_,
+                error="search_failed",
+                content="The search failed.",
+                code="I0300",
+                level="warn",
+                tool_type="builtin",
+            )
+            session.tell(failed)
+            return
+        session.tell(
+            wire.ToldToolResponse(
+                tool_call_id=id_, content=result, tool_name=name, tool_type="builtin"
+            )
+        )
 
     async def _speak(
         self, text: str, number: int, reply: Reply, *, from_text: bool = False

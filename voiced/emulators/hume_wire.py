@@ -243,7 +243,7 @@ class ToldToolResponse(Told, frozen=True, kw_only=True, tag="tool_response"):
     tool_call_id: str
     content: str
     tool_name: str
-    tool_type: Literal["builtin"] = "builtin"
+    tool_type: Literal["builtin"]
 
 
 class ToldToolError(Told, frozen=True, kw_only=True, tag="tool_error"):
@@ -252,8 +252,9 @@ class ToldToolError(Told, frozen=True, kw_only=True, tag="tool_error"):
     tool_call_id: str
     error: str
     content: str | None = None
+    code: str | None = None
     level: Literal["warn"] | None = None
-    tool_type: Literal["function", "builtin"] = "builtin"
+    tool_type: Literal["builtin"]
 
 
 class ToldSettings(Told, frozen=True, kw_only=True, tag="session_settings"):
