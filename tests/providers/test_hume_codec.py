@@ -103,17 +103,18 @@ def test_every_client_event_is_one_of_the_vendors(kind):
     holds()
 
 
-@given(
-    st.builds(
-        wire.Query,
-        sample_rate=st.integers(8000, 48000),
-        config_id=TEXT,
-        config_version=st.integers(0, 9),
-        voice_id=TEXT,
-        resumed_chat_group_id=TEXT,
-        verbose_transcription=st.booleans(),
-    )
+QUERIES = st.builds(
+    wire.Query,
+    sample_rate=st.integers(8000, 48000),
+    config_id=TEXT,
+    config_version=st.integers(0, 9),
+    voice_id=TEXT,
+    resumed_chat_group_id=TEXT,
+    verbose_transcription=st.booleans(),
 )
+
+
+@given(QUERIES)
 def test_the_address_says_what_it_was_given(query):
     there = urlsplit(wire.address(query))
     assert (there.scheme, there.netloc, there.path) == ("wss", "api.hume.ai", "/v0/evi/chat")
