@@ -210,14 +210,25 @@ def test_what_else_a_service_may_answer(check, services, provider, server, statu
 
 
 @pytest.mark.parametrize(("provider", "server"), SERVERS)
-def test_without_a_network_it_says_so(check, provider, server) -> None:
+def test_where_nobody_listens_it_says_so(check, provider, server) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         endpoint = f"ws://127.0.0.1:{unused.getsockname()[1]}"  # bound, and nobody listens
         (told,) = of(check(agent(provider, endpoint)), "online")
     assert told.verdict is Verdict.BAD
     assert "cannot be reached" in told.sentence
-    assert "online" in told.fix
+    assert endpoint in told.fix
+
+
+def test_without_a_network_it_says_so(check, monkeypatch) -> None:
+    # The service itself, by way of a proxy that is not there: nothing leaves this machine.
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{unused.getsockname()[1]}")
+        (told,) = of(check(agent("openai_realtime", "")), "online")
+    assert told.sentence == "openai: OpenAI cannot be reached"
+    assert "is this machine online" in told.fix
 
 
 @pytest.mark.parametrize(("provider", "server"), SERVERS)

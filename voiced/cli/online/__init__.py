@@ -103,11 +103,10 @@ def _answer(
         return note("online", f"{where}: {error}"), None
     except ProviderError as error:
         what, _, fix = str(error).partition(": ")
-        if error.code in ("connect", "timeout"):
-            what, fix = (
-                f"{vendor.service.title} cannot be reached",
-                ("is this machine online, and does its firewall let https out?"),
-            )
+        if error.code == "connect":
+            fix = "is this machine online, and does its firewall let https out?"
+            if endpoint:
+                fix = f"does anything listen at {endpoint}? Else mend or remove endpoint"
         # A key that no agent uses is no reason to stop the show.
         made = bad if used else note
         return made("online", f"{where}: {what}", fix), None
