@@ -113,7 +113,7 @@ class FileFinished(Message, frozen=True, kw_only=True):
 
 
 class Recorded(Message, frozen=True, kw_only=True):
-    """Sent by the recorder: everything of a session is finished, or dropped."""
+    """Sent by the recorder: everything of a session is finished."""
 
     agent: str
     session_id: str

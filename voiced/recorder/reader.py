@@ -100,12 +100,21 @@ class Reader:
         self._generation = 0
         """Of the stream that is being read; 0 = there was none yet."""
 
+    def resume(self, position: int) -> None:
+        """Go on at `position`, of which the frame before was read: in that one's stream."""
+        self.position = position
+        before = self._epoch_of(position - 1)
+        self._generation = before.generation if before else 0
+
     def epoch(self) -> Epoch | None:
         """Return the input epoch of the position; of one too old the oldest kept."""
+        return self._epoch_of(self.position)
+
+    def _epoch_of(self, frame: int) -> Epoch | None:
         epochs = self._device.epochs("input")
         found = epochs[0] if epochs else None
         for epoch in epochs:
-            if epoch.frame <= self.position:
+            if epoch.frame <= frame:
                 found = epoch
         return found
 

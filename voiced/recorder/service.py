@@ -135,7 +135,6 @@ class Service:
         recording = self._recordings.pop(message.session_id, None)
         if recording is not None:
             recording.drop()
-        self._send(Recorded(agent=message.agent, session_id=message.session_id))
 
     # --- the work
 

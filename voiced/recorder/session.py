@@ -154,12 +154,13 @@ class Recording:
 
     def _append(self, chunk: Chunk) -> None:
         """Write a chunk where it belongs."""
-        file = self._file
-        if file is None or file.full:
+        file, delay = self._file, self._reader.delay
+        missing = 0 if file is None else chunk.start - self._next_frame(file)
+        if file is None or file.full or missing > LONGEST_HOLE_S * self._parts[-1].samplerate:
             file = self._begin(chunk.start)
-        missing = chunk.start - self._next_frame(file)
-        if missing > LONGEST_HOLE_S * self._parts[-1].samplerate:
-            file = self._begin(chunk.start)
+            if self._reader.delay != delay:
+                self._reader.position = chunk.start  # Once more, with right where it belongs now.
+                return
         elif missing > 0:
             self._silence(file, missing)
         file.append(chunk.pairs)
@@ -242,7 +243,7 @@ class Recording:
         if self._file.frames < last.file_frame:
             with contextlib.suppress(OSError):
                 self._file.silence(last.file_frame - self._file.frames)
-        self._reader.position = self._next_frame(self._file)
+        self._reader.resume(self._next_frame(self._file))
         self._reader.delay = part.delay
 
     def _move(self, **changed: list[Anchor] | list[Hole]) -> None:
