@@ -22,6 +22,7 @@ from voiced.cli import online
 from voiced.cli.finding import Finding, Verdict
 from voiced.control.config import parse
 from voiced.errors import ExitCode
+from voiced.providers import prices
 
 KEY = "planted-key-0123456789-abcdefgh"
 MODELS = {
@@ -117,6 +118,12 @@ class Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
+
+
+@pytest.fixture(autouse=True)
+def prices_of_the_file():
+    yield
+    prices.overrule({})
 
 
 @pytest.fixture
