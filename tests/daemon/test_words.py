@@ -205,7 +205,7 @@ def test_phases_of_an_exchange(stage: Stage) -> None:
     assert stage.ask(f"{A}/sig/user_speaking") == (1.0,)
     stage.pass_by(RATE // 5)  # a turn ends where something was sent
     mark = stage.mark()
-    stage.script(["speech_ended"], ["user_text", "u1", "well", 1],
+    stage.script(["speech_ended", len(stage.pcm())], ["user_text", "u1", "well", 1],
                  ["response_started", "r1"], ["assistant_text", "r1", "r1", "well well"],
                  ["tone", "r1", "r1", 2000], ["response_done", "r1"])  # fmt: skip
     stage.signal("phase", 4.0, mark)
