@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from typing import Any, NamedTuple
 
+import openai
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -412,5 +414,27 @@ def test_a_wrong_key_is_refused_and_a_secret_may_be_a_subprotocol() -> None:
                 subprotocols=["xai-client-secret.right"],  # type: ignore[list-item]
             ) as ws:
                 assert json.loads(await ws.recv())["type"] == "session.created"
+
+    run(talk)
+
+
+def test_the_client_of_the_other_service_drives_it_too() -> None:
+    """OpenAI's package talks to xAI when it is pointed there (it reads the events loosely)."""
+
+    async def talk() -> None:
+        async with XAI(script(Reply(says="Yes."), heard=[Heard(text="Open?")])) as service:
+            client = openai.AsyncOpenAI(api_key="k", websocket_base_url=f"{service.url}/v1")
+            async with client.realtime.connect(model="grok-voice-3.0") as connection:
+                await connection.send({"type": "session.update", "session": {"voice": "ara"}})
+                async for event in connection:
+                    if event.type == "session.updated":
+                        break
+                audio = base64.b64encode(silence(900)).decode()
+                await connection.input_audio_buffer.append(audio=audio)
+                async for event in connection:
+                    if event.type == "response.done":
+                        assert event.usage["billable_audio_seconds"] == 1
+                        break
+            assert not service.violations
 
     run(talk)

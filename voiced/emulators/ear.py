@@ -162,10 +162,13 @@ class _Judge:
         self._rest += sound.astype("<i2").tobytes()
         whole = len(self._rest) // FRAME_BYTES * FRAME_BYTES
         frames, self._rest = self._rest[:whole], self._rest[whole:]
-        if self._detector is not None:
-            return [frame.probability for frame in self._detector.judge(frames)]
         blocks = np.frombuffer(frames, "<i2").reshape(-1, FRAME).astype(np.float32)
-        return [float(rms > _LOUD) for rms in np.sqrt(np.mean(blocks**2, axis=1))]
+        levels = np.sqrt(np.mean(blocks**2, axis=1))
+        if self._detector is None:
+            return [float(level > _LOUD) for level in levels]
+        if not levels.any():  # digital silence needs no model, which takes a millisecond a frame
+            return [0.0] * len(levels)
+        return [frame.probability for frame in self._detector.judge(frames)]
 
 
 async def transcribe(engines: Engines | None, pcm: bytes, rate: int) -> str:

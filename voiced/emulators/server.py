@@ -38,10 +38,8 @@ END_MS: Final = 3_599_999
 that a service asks for when a reply is over."""
 
 # websockets' own lines would show headers, which hold keys, and frames, which hold words.
-_silent = logging.getLogger("voiced.emulators.websocket")
-_silent.setLevel(logging.CRITICAL)
-_silent.propagate = False
-_silent.addHandler(logging.NullHandler())
+_quiet = logging.getLogger("voiced.emulators.websocket")
+_quiet.setLevel(logging.CRITICAL)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +160,7 @@ class Emulator(ABC):
         self._numbers: dict[ServerConnection, int] = {}
         self._server: Server | None = None
         self._ending = contextlib.ExitStack()
+        self._failed: list[Exception] = []
 
     def _check_options(self) -> None:
         if self.OPTIONS is None:
@@ -224,11 +223,11 @@ class Emulator(ABC):
             ping_interval=None,
             close_timeout=1.0,
             server_header=None,
-            logger=_silent,
+            logger=_quiet,
         )
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         if self._server is not None:
             for session in self.sessions:
                 session.link.go_on()
@@ -237,6 +236,8 @@ class Emulator(ABC):
         if self.engines is not None:
             self.engines.close()
         self._ending.close()
+        if self._failed and kind is None:
+            raise self._failed[0]
 
     def _request(self, ws: ServerConnection, request: Request) -> Response | None:
         path, query = parts(request.path)
@@ -277,6 +278,10 @@ class Emulator(ABC):
             await session.run()
         except ConnectionClosed:
             pass
+        except Exception as error:  # a mistake of the emulator's own: to be heard, not only 1011
+            logger.exception("! the emulated session broke")
+            self._failed.append(error)
+            raise
         finally:
             await link.finish()
 
