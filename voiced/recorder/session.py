@@ -201,7 +201,7 @@ class Recording:
             self._close(self._file)
         epoch = self._reader.epoch()
         assert epoch is not None  # There is a chunk.
-        self._make_folder(self._folder)
+        _make_folder(self._folder)
         number = self._parts[-1].number + 1 if self._parts else 1
         while True:
             name = self._name(number)
@@ -255,9 +255,6 @@ class Recording:
         self._file = None
         file.close()
 
-    def _make_folder(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
     # --- turns
 
     def turns_due(self) -> Steps:
@@ -277,7 +274,7 @@ class Recording:
         samples, part, first = self._samples_of(mark)
         if part is None or not samples:
             return
-        self._make_folder(self._turns_folder)
+        _make_folder(self._turns_folder)
         zero = self._parts[0].anchors[0].near_frame
         ms = max(0, mark.start_frame - zero) * 1000 // part.samplerate
         path = self._turns_folder / f"{ms:08}_{mark.role}_{mark.id or 'x'}.wav"
@@ -420,6 +417,13 @@ class Recording:
                     sentence=sentence,
                 )
             )
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, for nobody else to look into."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _begin_of(part: Part) -> int:

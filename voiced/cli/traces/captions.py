@@ -21,6 +21,8 @@ PIECE: Final = 2 * LINE
 READING_CHARS_S: Final = 15.0
 """Characters that are read in a second, where nothing else tells how long a caption stands."""
 SHORTEST_S: Final = 1.0
+EARLY_S: Final = 2.0
+"""A row may be stamped so much before the recording's first frame."""
 _SAID: Final = ("user", "assistant")
 
 
@@ -46,8 +48,8 @@ def cues(trace: Trace) -> list[Cue]:
             continue
         times = spoken.get(row.id)
         start = _seconds(times.began if times else row.timestamp, zero)
-        if start is None:
-            continue
+        if start is None or start < -EARLY_S:
+            continue  # A row of the conversation that this one went on with.
         end = _seconds(times.ended, zero) if times else None
         start = max(0.0, start)
         if end is None or end <= start:
