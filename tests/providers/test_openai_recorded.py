@@ -64,13 +64,7 @@ class Replay:
         self.acts: deque[Callable[[], object]] = deque(
             [
                 lambda: self.talk.send(SessionUpdate(event_id="su_0", session=self.live.sent)),
-                lambda: self.talk.prime(
-                    [
-                        HistoryRow(role="user", text="My name is Ada."),
-                        HistoryRow(role="assistant", text="Lovely to meet you, Ada."),
-                    ],
-                    False,
-                ),
+                self.remember,
                 *[self.speak] * 6,
                 lambda: self.talk.result("call_1", "set_light", True, '{"ok":true}'),
                 self.speak,
@@ -93,6 +87,14 @@ class Replay:
                 self.ask_about_a_picture,
             ]
         )
+
+    def remember(self) -> None:
+        rows = [
+            HistoryRow(role="user", text="My name is Ada."),
+            HistoryRow(role="assistant", text="Lovely to meet you, Ada."),
+        ]
+        self.talk.prime(rows, False)
+        self.talk.release_answer()
 
     def speak(self) -> None:
         self.talk.hearing.hear(bytes(4800))

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from voiced.messages.network import ToolDeclaration
+from voiced.messages.network import HistoryRow, ToolDeclaration
 from voiced.providers import provider_openai_realtime as provider
 from voiced.providers.contract import HeardItem
 from voiced.providers.realtime_dialect.client import (
@@ -513,3 +513,15 @@ def test_final_words_that_come_several_times_count_when_the_answer_comes() -> No
     assert table.recorder.named("user_text")[-1] == (
         "user_text", "u1", "Hello there, house.", False, True,
     )  # fmt: skip
+
+
+def test_the_answer_to_history_waits_until_the_connection_counts_as_open() -> None:
+    table = Table()
+    table.talk.prime([HistoryRow(role="user", text="Hello?")], True)
+    (item,) = table.bench.sent()
+    assert isinstance(item, ItemCreate)
+    table.says("conversation.item.added", item={"id": item.event_id, "type": "message"})
+    assert table.bench.is_primed
+    assert table.bench.sent() == []
+    table.talk.release_answer()
+    assert table.sent() == ["response.create"]

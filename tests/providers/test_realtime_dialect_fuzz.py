@@ -104,6 +104,7 @@ def act(live: provider.Live, recorder: Recorder, dice: random.Random) -> None:
             talk.say("We close in five minutes.")
         case 6:
             talk.prime([HistoryRow(role="user", text="Hello.")], dice.random() < 0.5)
+            talk.release_answer()
 
 
 def test_no_frame_ends_a_conversation() -> None:

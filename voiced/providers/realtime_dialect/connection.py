@@ -75,7 +75,11 @@ class Connection:
         self._plan_expiry()
 
     async def prime(self, rows: Sequence[HistoryRow], respond: bool) -> None:
-        """Give the conversation so far; return when the service has it."""
+        """Give the conversation so far; return when the service has it.
+
+        The answer to its last row is asked for when the caller next waits for anything: it must be
+        able to say first that the connection is open.
+        """
         self.conversation.prime(rows, respond)
         try:
             async with asyncio.timeout(PRIMED_WITHIN_S):
@@ -85,6 +89,7 @@ class Connection:
             self.conversation.callbacks.trouble(
                 "history", f"{title} did not acknowledge all of the conversation so far"
             )
+        self.conversation.release_answer()
 
     async def close(self) -> None:
         """Hang up; nothing is told of it."""

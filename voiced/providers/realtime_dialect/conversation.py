@@ -24,6 +24,9 @@ from voiced.providers.realtime_dialect.items import Items, named
 from voiced.providers.realtime_dialect.responses import TOKEN, Responses
 from voiced.providers.realtime_dialect.troubles import Troubles
 
+HISTORY = "history"
+"""Why nothing is asked for while the service takes the conversation so far."""
+
 
 class Shell(Protocol):
     """What a conversation needs of the world."""
@@ -163,7 +166,11 @@ class Conversation:
         self.send(client.ItemCreate(event_id=name, item=item))
 
     def prime(self, rows: Sequence[HistoryRow], respond: bool) -> None:
-        """Give the conversation so far, a row an item; `Shell.primed` tells that all are there."""
+        """Give the conversation so far, a row an item; `Shell.primed` tells that all are there.
+
+        An answer to the last row is not asked for before `release_answer`.
+        """
+        self.responses.hold(HISTORY)
         last = ""
         for row in rows:
             if not row.text.strip():
@@ -177,6 +184,10 @@ class Conversation:
             self.responses.want(last or self.name("answer"), acked=not last)
         if not self._priming:
             self.shell.primed()
+
+    def release_answer(self) -> None:
+        """The history is there, and whoever waits for it may be told of a reply now."""
+        self.responses.release(HISTORY)
 
     def result(self, call_id: str, name: str, ok: bool, result: str) -> None:
         """Take the result of a tool call."""
