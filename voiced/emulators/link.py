@@ -66,6 +66,8 @@ class Link:
         self.record = Record(
             connection=number, path=self.path, query=shown(self.query), opened_s=opened_s
         )
+        self.failure: BaseException | None = None
+        """What ended the work beside the reading, once all is over."""
         self._ws, self._violations = ws, violations
         self._clear = asyncio.Event()
         self._clear.set()
@@ -171,7 +173,9 @@ class Link:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if not self._failed.done():
+        if self._failed.done():
+            self.failure = self._failed.exception()
+        else:
             self._failed.cancel()
         if self.record.closed is None and self._ws.close_code is not None:
             self.record.closed = int(self._ws.close_code)

@@ -284,6 +284,8 @@ class Emulator(ABC):
             raise
         finally:
             await link.finish()
+            if isinstance(link.failure, Exception):  # of a task, when nobody was reading any more
+                self._failed.append(link.failure)
 
 
 def _response(answer: Answer) -> Response:
