@@ -546,6 +546,40 @@ def test_options_of_the_field():
     assert used["cachedContentTokenCount"] > 0
 
 
+def test_an_interruption_that_comes_after_the_turn_it_belongs_to():
+    async def test(gemini: Gemini):
+        async with g.client(gemini) as client:
+            await opened(client)
+            await client.send(g.typed("one"))
+            await client.until(g.complete)
+            await client.until(g.handle)
+            await client.send(g.START, g.audio(tone(6400)))
+            old = await client.until(lambda m: g.content(m).get("turnComplete"))
+            await client.send(g.END)
+            return old, await client.until(g.complete)
+
+    script = one(options={"late_interrupted": True}, heard=[Heard(text="Two.")])
+    old, new = play(test, script)
+    assert g.shapes(old) == ["serverContent.interrupted", "serverContent.turnComplete"]
+    assert g.words(new) == "You said: Two."
+
+
+def test_a_call_without_an_id_is_answered_without_one():
+    async def test(gemini: Gemini):
+        async with g.client(gemini) as client:
+            await opened(client, tools=[g.WEATHER])
+            await client.send(g.typed("weather"))
+            got = await client.until(lambda m: "toolCall" in m)
+            assert "id" not in got[-1]["toolCall"]["functionCalls"][0]
+            answer = {"name": "get_weather", "response": {"output": "rain"}}
+            await client.send({"toolResponse": {"functionResponses": [answer]}})
+            got = await client.until(lambda m: g.words(client.seen).endswith("says rain"))
+        assert list(gemini.violations) == []
+
+    calls = [Call(name="get_weather")]
+    play(test, one(options={"unnumbered": True}, reply=[Reply(says="Hm.", calls=calls)]))
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [

@@ -21,6 +21,7 @@ from websockets.datastructures import Headers
 
 from voiced.emulators.gemini_memory import Conversation, Handles
 from voiced.emulators.gemini_models import CONTEXT, MODELS
+from voiced.emulators.gemini_options import Options
 from voiced.emulators.gemini_session import GeminiSession
 from voiced.emulators.link import Link
 from voiced.emulators.server import Answer, Emulator
@@ -34,6 +35,7 @@ _PATH: Final = re.compile(
 class Gemini(Emulator):
     """Gemini Live on a port of its own."""
 
+    OPTIONS = Options
     handles: Handles
     conversations: list[Conversation]
 

@@ -20,6 +20,7 @@ from voiced.emulators import gemini_told as told
 from voiced.emulators.gemini_memory import Spent
 from voiced.emulators.gemini_told import InteractionStatus, ServerContent, ServerMessage
 from voiced.emulators.script import Call, Reply
+from voiced.emulators.server import END_MS
 
 if TYPE_CHECKING:
     from voiced.emulators.gemini_session import GeminiSession
@@ -166,7 +167,7 @@ class Exchange:
             self._send_audio(delta.audio, delta.text if where == "beside" else "")
         if where == "behind":
             self._send_words(text)
-        for fault in session.due_in_reply(number, played_ms + 1, 3_600_000):
+        for fault in session.due_in_reply(number, played_ms + 1, END_MS + 1):
             session.tell(fault)
 
     def _think(self) -> None:

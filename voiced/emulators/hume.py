@@ -18,6 +18,7 @@ from typing import Final, Self
 
 from websockets.datastructures import Headers
 
+from voiced.emulators.hume_options import Options
 from voiced.emulators.hume_session import HumeSession, Turn
 from voiced.emulators.link import Link
 from voiced.emulators.server import Answer, Emulator
@@ -28,6 +29,7 @@ PATH: Final = "/v0/evi/chat"
 class Hume(Emulator):
     """Hume EVI on a port of its own."""
 
+    OPTIONS = Options
     groups: dict[str, list[Turn]]
     """What was said in each chat group, by its id."""
 

@@ -175,6 +175,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class HumeExpression(Emulator):
     """Expression Measurement on a port of its own."""
 
+    OPTIONS = Options
+
     async def __aenter__(self) -> Self:
         self._serial = itertools.count(1)
         return await super().__aenter__()

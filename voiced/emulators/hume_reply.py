@@ -11,6 +11,7 @@ import msgspec
 from voiced.emulators import hume_wire as wire
 from voiced.emulators.hume_voice import RATE_OUT, sentences, wav
 from voiced.emulators.script import Call, Reply
+from voiced.emulators.server import END_MS
 
 if TYPE_CHECKING:
     from voiced.emulators.hume_session import HumeSession
@@ -207,7 +208,7 @@ class Answering:
                 self._send_audio(delta.audio)
             session.tell(wire.AssistantProsody(id=self._id, models=models))
             session.remember("assistant", sentence)
-        for fault in session.due_in_reply(number, checked_ms + 1, 3_600_000):
+        for fault in session.due_in_reply(number, checked_ms + 1, END_MS + 1):
             session.tell(fault)
 
     def _send_audio(self, pcm: bytes) -> None:

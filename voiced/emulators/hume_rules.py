@@ -62,13 +62,14 @@ def read(frame: str | bytes) -> ClientMessage:
     if isinstance(frame, bytes):
         raise Rejected("E0100", "invalid_json", "Frames are JSON text, not binary.")
     try:
-        return msgspec.json.decode(frame, type=ClientMessage)
+        message: ClientMessage = msgspec.json.decode(frame, type=ClientMessage)
     except msgspec.ValidationError as error:
         found = _AT.search(str(error))
         path = found.group(1) if found else ""
         raise Rejected("E0101", "invalid_message", str(error), path) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Rejected("E0100", "invalid_json", f"The message is no JSON: {error}") from None
+    return message
 
 
 def kind(frame: str | bytes) -> str:
