@@ -577,13 +577,16 @@ def test_no_frame_disturbs_it():
                     pass
             if n % 100 == 0:
                 await session.say(mutated().decode("utf-8", "replace"))
-        await session.say(b"x" * 4_000_000, result({"awe": 0.25}))
-        channel._window = (0, 0)
-        await s.told.until(lambda: any("awe" in scores for _, _, scores in s.told.results))
-        for frame, channels, scores in s.told.results:
-            assert -1 <= frame < 2**62
-            assert all(0 <= value <= 1 for value in channels.values())
-            assert isinstance(json.loads(scores), dict)
+                for frame, channels, scores in s.told.results:
+                    assert -1 <= frame < 2**62
+                    assert all(0 <= value <= 1 for value in channels.values())
+                    assert isinstance(json.loads(scores), dict)
+                s.told.results.clear()
+        await session.say(b"x" * 4_000_000)
+        while not any("awe" in scores for _, _, scores in s.told.results):
+            # One a while: what comes too fast is left out.
+            await session.say(result({"awe": 0.25}))
+            await asyncio.sleep(1 / SPEED)
 
     play(scene)
 
