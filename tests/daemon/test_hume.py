@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.daemon.rig import CONFIG, Daemon
 from voiced.emulators.hume import Hume
 from voiced.emulators.hume_expression import HumeExpression
@@ -105,12 +107,16 @@ def test_an_evening_with_evi_and_affect(tmp_path: Path) -> None:
             )
             daemon.send(f"{A}/par/Disconnect")
             daemon.wait(f"{A}/par/Sessionstate", "disconnected", since=mark)
+            cost = daemon.wait(f"{A}/cb/onSessionEnd", since=mark).args[3]
             errors = [message.args for message in daemon.client.all(f"{A}/cb/onError")]
             assert errors == []
             assert KEY["HUME_API_KEY"] not in daemon.log
     assert list(hume.violations) == []
     assert list(expression.violations) == []
     assert len(hume.records) == 2
+    # Time on the wire, and what was measured beside it: by the services' own accounts.
+    assert cost == pytest.approx(hume.bill.usd + expression.bill.usd, rel=0.1)
+    assert expression.bill.usd > 0
 
 
 def test_an_evening_by_the_pedal_without_a_key_for_affect_elsewhere(tmp_path: Path) -> None:

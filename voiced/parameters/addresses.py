@@ -167,7 +167,7 @@ ADDRESSES: tuple[Address, ...] = (
     _callback("onToolResult", "ssis", "call_id name ok result"),
     _callback("onProviderChange", "ss", "old new"),
     _callback("onError", "sss", "source code sentence"),
-    _callback("onAffect", "ss", "row_id json"),
+    _callback("onAffect", "ss", "row_id (empty before its first words) json of name and score"),
     _callback("onAudioIn", "i", "frames, at Signalrate, when Audioevents"),
     _callback("onAudioOut", "i", "frames, at Signalrate, when Audioevents"),
     _signal("connected", "1 while a service is connected"),
