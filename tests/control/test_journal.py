@@ -7,6 +7,7 @@ import stat
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -221,3 +222,42 @@ def test_forgetting_erases_journal_and_trace(tmp_path: Path) -> None:
     writer.submit(traces.forget_job(tmp_path, "s", lambda: None))
     assert writer.close(WAIT_S)
     assert [each.name for each in tmp_path.iterdir()] == ["t.json"]
+
+
+def recording(file: str, seconds: float = 0.0, instead_of: str = "") -> journal.RecordingLine:
+    return journal.RecordingLine(
+        **AT, file=file, what="session", began=AT["at"], seconds=seconds, holes=((1.0, 0.5),),
+        instead_of=instead_of,
+    )  # fmt: skip
+
+
+def test_a_recording_is_named_from_its_beginning_and_its_last_line_counts() -> None:
+    begun, done = recording("s.wav"), recording("s.flac", 3.0, instead_of="s.wav")
+    trace = traces.trace_of("s", lines(BEGAN, begun), "")
+    assert [(each.file, each.seconds) for each in trace.recordings] == [("s.wav", 0.0)]
+    trace = traces.trace_of("s", lines(BEGAN, begun, done), "")
+    assert [(each.file, each.seconds) for each in trace.recordings] == [("s.flac", 3.0)]
+    assert trace.recordings[0].holes == [(1.0, 0.5)]
+    assert traces.trace_of("s", lines(BEGAN, begun, BEGAN), "").recordings == [], "Forget"
+
+
+def test_a_recording_that_is_finished_after_the_trace_is_added_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    begun = recording("s.wav")
+    traces.write_trace(path, traces.trace_of("s", lines(BEGAN, begun), ""))
+    writer = Writer(Told())
+    writer.submit(traces.recorded_job(tmp_path, "s", recording("s.flac", 3.0, instead_of="s.wav")))
+    writer.submit(traces.recorded_job(tmp_path, "forgotten", begun))
+    assert writer.close(WAIT_S)
+    assert [each.file for each in traces.read_trace(path).recordings] == ["s.flac"]
+    assert [each.name for each in tmp_path.iterdir()] == ["s.json"], "nothing comes back"
+
+
+def test_traces_of_older_versions_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    traces.write_trace(path, traces.trace_of("s", lines(BEGAN), ""))
+    older = msgspec.json.decode(path.read_bytes())
+    for later in ("spoken", "recordings"):
+        del older[later]
+    path.write_bytes(msgspec.json.encode({**older, "unknown": 1}))
+    assert traces.read_trace(path).recordings == []

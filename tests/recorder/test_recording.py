@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests.analysis import read_wav
 from tests.recorder.room import RATE, Room, far_of, near_of
-from voiced.lane.words import LaneSegment
+from voiced.lane.words import DeviceSegment, LaneSegment
 from voiced.messages.recorder import (
     FileFinished,
     FromRecorder,
@@ -327,6 +327,14 @@ def test_dropping_leaves_nothing(tmp_path: Path) -> None:
     assert [each for each in session.recording.turns_due() if each is not None]
     session.recording.drop()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_microphone_it_says_that_nothing_was_recorded(tmp_path: Path) -> None:
+    room = Room()
+    room.device_fd, room.device = DeviceSegment.create()
+    session = Session(room, tmp_path)
+    assert session.finish() == []
+    assert [each.code for each in session.trouble()] == ["empty"]
 
 
 def test_a_card_that_goes_ends_the_recording_where_it_is(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class RecorderTrouble(Message, frozen=True, kw_only=True):
     agent: str
     session_id: str
     code: str
-    """disk, format or part."""
+    """disk, format or empty."""
     sentence: str
 
 

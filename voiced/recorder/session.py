@@ -39,6 +39,10 @@ END_S = 3.0
 LONGEST_HOLE_S = 60.0
 """After a longer break a new part begins."""
 STEREO, MONO = 2, 1
+_NO_FRAMES = (
+    "nothing was recorded: no sound card brought a frame of the microphone while the session was "
+    "open, and a recording follows its frames; see audio.input in the configuration"
+)
 
 Tell = Callable[[FromRecorder], None]
 Steps = Generator[FileFinished | None, None, None]
@@ -344,6 +348,8 @@ class Recording:
         except OSError as error:
             self._refused(error, 0.0)
         yield from self.turns_due()
+        if not self._parts and self._reader.epoch() is None:
+            self._trouble("empty", _NO_FRAMES)
         for part in self._parts:
             path = self._folder / part.file
             try:
