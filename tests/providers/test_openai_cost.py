@@ -84,7 +84,9 @@ def test_no_account_is_no_bill(account: object) -> None:
 
 
 def test_a_model_that_is_not_listed_is_not_billed_as_free() -> None:
-    assert billed("gpt-realtime-9", {"input_tokens": 1000, "output_tokens": 10}) is None
+    # As the dearest: 4 USD for a million tokens of text in, 24 out.
+    account = {"input_tokens": 1000, "output_tokens": 10}
+    assert billed("gpt-realtime-9", account) == pytest.approx((1000 * 4 + 10 * 24) / 1e6)
 
 
 def test_an_account_without_details_counts_as_text() -> None:

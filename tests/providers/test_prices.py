@@ -108,8 +108,8 @@ def test_what_is_no_voice_has_no_price_a_minute():
 
 def test_nobody_knows_what_an_unknown_model_costs():
     assert price("openai_realtime", "gpt-realtime-9") is None
-    assert cost("openai_realtime", "gpt-realtime-9", Tokens(audio_in=1)) is None
     assert price("nobody", "x") is None
+    assert cost("nobody", "x", Tokens(audio_in=1)) is None
     assert cost("xai_grok", "grok-voice-3.0", Tokens(audio_in=1)) is None, "it counts no tokens"
 
 
@@ -120,6 +120,10 @@ def test_a_model_says_when_it_ends():
 
 
 def test_an_unknown_model_counts_as_the_dearest():
+    spent = Tokens(text_in=10, audio_in=100, audio_out=100, text_out=50)
+    assert cost("openai_realtime", "gpt-realtime-9", spent) == pytest.approx(
+        (10 * 4 + 100 * 32 + 100 * 64 + 50 * 24) / 1e6
+    )
     names = ["gpt-realtime-2.1-mini", "gpt-realtime-2.1"]
     pricing = {name: found for name in names if (found := price("openai_realtime", name))}
     card = ProviderCard(name="openai_realtime", title="", available=True, pricing=pricing)

@@ -401,7 +401,8 @@ class Usage(LegMessage, frozen=True, kw_only=True):
     usd: float
     detail: str = ""
     aside: bool = False
-    """Of another service that listened meanwhile: it is no account of the leg's own audio."""
+    """Of something beside the responses (another service, a search, a transcription): it is added,
+    and is no account of the leg's own audio."""
 
 
 class Handle(LegMessage, frozen=True, kw_only=True):

@@ -283,11 +283,18 @@ class Told:
         self.alive()
         self.tell(ToolCancelled(agent=self._agent, leg=self._leg, call_id=call_id))
 
-    def usage(self, response: str, usd: float, detail: str = "") -> None:
+    def usage(self, response: str, usd: float, detail: str = "", *, aside: bool = False) -> None:
         """The service's own account; it counts even after the leg."""
         self.alive()
         self._send(
-            Usage(agent=self._agent, leg=self._leg, response=response, usd=usd, detail=detail)
+            Usage(
+                agent=self._agent,
+                leg=self._leg,
+                response=response,
+                usd=usd,
+                detail=detail,
+                aside=aside,
+            )
         )
 
     def signals(self, channels: Mapping[str, float]) -> None:

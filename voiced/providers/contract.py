@@ -167,8 +167,12 @@ class LegCallbacks(Protocol):
     def tool_cancelled(self, call_id: str) -> None:
         """The result of a call is no longer wanted."""
 
-    def usage(self, response: str, usd: float, detail: str = "") -> None:
-        """The service's own account of one response, as money."""
+    def usage(self, response: str, usd: float, detail: str = "", *, aside: bool = False) -> None:
+        """The service's own account of one response, as money.
+
+        With `aside` it is of something beside the sound and words of responses (a transcription, a
+        search, a typed text): it is added, and what the running response is estimated at stands.
+        """
 
     def handle(self, handle: str) -> None:
         """A resume handle; never an empty one."""

@@ -2,8 +2,9 @@
 
 Nothing else in voiced knows a price. A provider asks `price` for the minute's estimate that the
 Pricing readout shows and budgets are held against, and `cost` or one of the named rates for what a
-response really cost. A model that the list does not have costs None, never 0: the mind then counts
-the provider's dearest. The rates are read anew with every call, so that `overrule` holds at once.
+response really cost. A model that the list does not have is never free: it has no `price` to show,
+and counts as the provider's dearest, here and in the mind. The rates are read anew with every call,
+so that `overrule` holds at once.
 """
 
 from __future__ import annotations
@@ -208,11 +209,18 @@ def cost(provider: str, model: str, tokens: Tokens) -> float | None:
     """Return what a response cost, USD; None = the model has no rates by the token.
 
     Tokens of a kind that the list has no rate for count as the dearest kind of the same direction:
-    a cached one as one that was not.
+    a cached one as one that was not. A model that the list does not have costs what the provider's
+    dearest would, so that a typing error is no way around a budget.
     """
     row = listed(provider, model)
-    if row is None:
-        return None
+    if row is not None:
+        return _cost(row, tokens)
+    rows = (listed(provider, each) for each in models(provider))
+    costs = (_cost(each, tokens) for each in rows if each is not None)
+    return max((usd for usd in costs if usd is not None), default=None)
+
+
+def _cost(row: Listed, tokens: Tokens) -> float | None:
     inputs = [rate for rate in (row.text_in, row.audio_in, row.image_in) if rate is not None]
     outputs = [rate for rate in (row.text_out, row.audio_out) if rate is not None]
     if not inputs or not outputs:

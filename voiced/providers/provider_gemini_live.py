@@ -391,7 +391,7 @@ class Connection:
     def _bill_searches(self, count: int) -> None:
         rate = prices.gemini_search(self.model)
         if count and rate is not None:
-            self.told.usage(self.turns.response, count * rate, f"searches={count}")
+            self.told.usage(self.turns.response, count * rate, f"searches={count}", aside=True)
 
     def _note_strange(self, what: str) -> None:
         """Log what is not understood, each kind once, never what it holds."""

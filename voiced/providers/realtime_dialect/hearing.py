@@ -180,7 +180,7 @@ class Hearing:
         turn = self.turns.of(event.item_id)
         bill = talk.dialect.bill_transcription(talk, event)
         if bill is not None:
-            talk.callbacks.usage(event.item_id, bill.usd, bill.detail)
+            talk.callbacks.usage(event.item_id, bill.usd, bill.detail, aside=True)
         if turn.settled:
             return
         turn.text = event.transcript or ""
