@@ -1,0 +1,1 @@
+"""A daemon and the emulated services: whole conversations, driven and observed by OSC."""
