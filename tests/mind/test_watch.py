@@ -276,7 +276,9 @@ def test_a_reply_that_neither_sends_nor_ends_is_asked_for_again() -> None:
 def test_what_still_sounds_or_comes_is_no_stall() -> None:
     hand = hand_with()
     begun(hand)
-    pass_by(hand, 120, buffered=4.0)  # A long reply that came at once.
+    for second in range(120):  # A long reply that came at once.
+        hand.sleep(1.0)
+        meter(hand, buffered=120.0 - second)
     for second in range(120):  # Sound that comes at its own pace, with no word.
         hand.sleep(1.0)
         meter(hand, received=second + 1.0)
@@ -284,6 +286,19 @@ def test_what_still_sounds_or_comes_is_no_stall() -> None:
         pass_by(hand, 25)
         hand.leg_event(wire.AssistantText, response="r1", item="i", text="and ")
     assert not stalls(hand)
+
+
+def test_sound_that_is_stuck_is_a_stall_and_a_pause_is_none() -> None:
+    hand = hand_with()
+    begun(hand)
+    hand.press("Pause")
+    pass_by(hand, 300, buffered=4.0)
+    assert not stalls(hand)
+    hand.press("Play")
+    pass_by(hand, 29, buffered=4.0)
+    assert not stalls(hand)
+    pass_by(hand, 2, buffered=4.0)
+    assert len(stalls(hand)) == 1
 
 
 def test_a_reply_said_to_its_end_is_not_said_twice() -> None:

@@ -95,6 +95,7 @@ def _play(s: AgentState, command: Press) -> None:
     if not s.paused:
         s.refuse(command.origin, command.name, "no_effect", "the voice is not paused")
     s.paused = False
+    watch.paused(s)
 
 
 def _replay(s: AgentState, command: Press) -> None:

@@ -48,6 +48,8 @@ class Watch(msgspec.Struct, kw_only=True):
     """When the figures of the leg last came, ns."""
     seconds: float = 0.0
     """Audio received on this leg."""
+    buffered: float = 0.0
+    """Audio that waits to sound: what stays the same is stuck, not sounding."""
     refreshed: int = 0
     """How many legs were given up for the present turn."""
     again_until: int = -1
@@ -57,7 +59,7 @@ class Watch(msgspec.Struct, kw_only=True):
 def deadline(s: AgentState) -> int | None:
     """Return when the service will have been silent for too long; None while it owes nothing."""
     limit = _limit(s.card)
-    busy = s.user_speaking or s.tool_holds
+    busy = s.user_speaking or s.tool_holds or s.paused
     if s.lifecycle is not Lifecycle.OPEN or s.session is None or s.session.closing:
         return None
     if limit == 0 or busy:
@@ -170,9 +172,9 @@ def metered(s: AgentState, event: Meter) -> None:
     w = s.watch
     w.metered = s.now.mono_ns
     w.received = max(w.received, s.now.mono_ns - int(event.rx_age_s * SECOND))
-    if event.seconds_received > w.seconds or event.buffered_s > 0:
+    if (event.seconds_received, event.buffered_s) != (w.seconds, w.buffered):
         w.moved = s.now.mono_ns
-    w.seconds = event.seconds_received
+    w.seconds, w.buffered = event.seconds_received, event.buffered_s
 
 
 def leg_over(s: AgentState) -> None:
