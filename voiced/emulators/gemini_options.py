@@ -8,7 +8,7 @@ import msgspec
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`options` of a connection in a script: what was met in the field (wire reference 1.7)."""
+    """`options` of a connection with Gemini: what was met in the field."""
 
     thoughts: int = 20
     """Tokens of thinking in every reply."""

@@ -13,27 +13,43 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import msgspec
 from websockets.datastructures import Headers
 
 from voiced.emulators.ear import Ear, SpeechStarted, SpeechStopped
+from voiced.emulators.hume_expression_options import Options
+from voiced.emulators.hume_expression_wire import (
+    RATE,
+    Audio,
+    AudioUpdate,
+    ClientMessage,
+    Error,
+    MeasurementResult,
+    Produced,
+    Received,
+    Score,
+    SessionClose,
+    SessionClosed,
+    SessionCreated,
+    SessionUpdate,
+    SessionUpdated,
+    Told,
+    UtteranceEnd,
+    UtteranceStart,
+)
 from voiced.emulators.link import Link
 from voiced.emulators.script import Fault
 from voiced.emulators.server import Answer, Emulator, Session
 
 PATH: Final = "/v1/expression/audio/realtime"
-RATE: Final = 16000
 _LONGEST_FRAME: Final = 10 * RATE * 2
 _LARGEST: Final = 1 << 20
 _WINDOW_MS: Final = 10_000
 """The most recent part of an utterance that a measurement covers."""
 _FRESH_MS: Final = 1000
 """After an interval measurement so near to the end of speech no further one is made."""
-_AHEAD_S: Final = 1.5
-"""How far audio may run ahead of real time: what a network bunches up."""
-_IDLE_S: Final = 60.0
 _PRICE_MINUTE: Final = 0.0639
 """USD a minute of audio: of the API before this one; its own is unknown."""
 _EXPRESSIONS: Final = (
@@ -41,135 +57,6 @@ _EXPRESSIONS: Final = (
     "calmness", "interest", "sarcasm", "awkwardness",
 )  # fmt: skip
 _VOICES: Final = ("fast", "husky", "bright", "soft", "background music")
-
-
-class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Part of a client's message."""
-
-
-class AudioUpdate(_Message, frozen=True, kw_only=True):
-    """What the audio is; only what it is anyway is taken."""
-
-    type: str | None = None
-    encoding: str | None = None
-    sample_rate: int | None = None
-    channels: int | None = None
-
-
-class SessionUpdate(_Message, frozen=True, kw_only=True, tag_field="type", tag="session.update"):
-    """The configuration; what is absent goes back to its default."""
-
-    audio: AudioUpdate | None = None
-    measurement_timer_ms: int = 3000
-
-
-class SessionClose(_Message, frozen=True, kw_only=True, tag_field="type", tag="session.close"):
-    """The client's goodbye."""
-
-
-class Audio(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audio is."""
-
-    type: Literal["audio/pcm"] = "audio/pcm"
-    encoding: Literal["s16le"] = "s16le"
-    sample_rate: int = RATE
-    channels: int = 1
-
-
-class _Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """A message of the service."""
-
-
-class SessionCreated(_Told, frozen=True, kw_only=True, tag="session.created"):
-    """The first message."""
-
-    session_id: str
-    audio: Audio = Audio()
-    measurement_timer_ms: int = 3000
-
-
-class SessionUpdated(_Told, frozen=True, kw_only=True, tag="session.updated"):
-    """The configuration as it is now."""
-
-    audio: Audio = Audio()
-    measurement_timer_ms: int
-
-
-class UtteranceStart(_Told, frozen=True, kw_only=True, tag="utterance.start"):
-    """Somebody speaks."""
-
-    utterance_id: int
-    audio_start_ms: int
-
-
-class Score(msgspec.Struct, frozen=True, kw_only=True):
-    """How likely something is."""
-
-    name: str
-    probability: float
-
-
-class MeasurementResult(_Told, frozen=True, kw_only=True, tag="measurement.result"):
-    """What was measured in a stretch of an utterance; absent = not present."""
-
-    measurement_id: int
-    utterance_id: int
-    audio_start_ms: int
-    audio_end_ms: int
-    trigger: Literal["interval", "speech_ended"]
-    expressions: list[Score]
-    voice_attributes: list[Score]
-
-
-class UtteranceEnd(_Told, frozen=True, kw_only=True, tag="utterance.end"):
-    """Nobody speaks any more."""
-
-    utterance_id: int
-    audio_start_ms: int
-    audio_end_ms: int
-
-
-class Error(_Told, frozen=True, kw_only=True, tag="error"):
-    """Something is wrong; what cannot be tried again ends the session."""
-
-    code: str
-    message: str
-    retryable: bool
-
-
-class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """What was accepted."""
-
-    audio_duration_ms: int
-    frames: int
-
-
-class Produced(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made of it."""
-
-    utterances: int
-    measurements: int
-
-
-class SessionClosed(_Told, frozen=True, kw_only=True, tag="session.closed"):
-    """The last message."""
-
-    session_id: str
-    reason: Literal["client_request", "server_shutdown", "idle_timeout", "error"]
-    received: Received
-    produced: Produced
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`options` of a connection in a script."""
-
-    expressions: list[tuple[str, float]] | None = None
-    """What every measurement finds; absent = made up, now and then nothing."""
-    voice_attributes: list[tuple[str, float]] | None = None
-    silence_ms: int = 500
-    idle_s: float = _IDLE_S
-    ahead_s: float = _AHEAD_S
-    """How far audio may run ahead of real time."""
 
 
 class HumeExpression(Emulator):
@@ -210,7 +97,8 @@ class ExpressionSession(Session):
         self._start_ms: int | None = None
         self._measured_ms = 0
         self._over = False
-        self._out: asyncio.Queue[Any] = asyncio.Queue()
+        self._out: asyncio.Queue[Told | int] = asyncio.Queue()
+        """Messages, and at the end the close code."""
         self._ear = Ear(
             RATE, speech=self.script.speech, prefix_ms=0, silence_ms=self.options.silence_ms
         )
@@ -246,16 +134,16 @@ class ExpressionSession(Session):
             case _:
                 await super().play(fault)
 
-    def _tell(self, message: _Told) -> None:
+    def _tell(self, message: Told) -> None:
         self._out.put_nowait(message)
 
     async def _write(self) -> None:
         while True:
             match await self._out.get():
-                case _Told() as message:
+                case Told() as message:
                     await self.link.send(message, str(message.__struct_config__.tag))
-                case (code, reason):
-                    await self.link.close(code, reason)
+                case int() as code:
+                    await self.link.close(code)
                     return
 
     async def _idle(self) -> None:
@@ -283,7 +171,7 @@ class ExpressionSession(Session):
                 produced=Produced(utterances=self._utterances, measurements=self._measurements),
             )
         )
-        self._out.put_nowait((code, ""))
+        self._out.put_nowait(code)
 
     def _fail(self, code: str, sentence: str) -> None:
         """End the session by an error."""
@@ -304,7 +192,7 @@ class ExpressionSession(Session):
             self._take_audio(frame)
             return
         try:
-            message = msgspec.json.decode(frame, type=SessionUpdate | SessionClose)
+            message: ClientMessage = msgspec.json.decode(frame, type=ClientMessage)
         except (msgspec.DecodeError, RecursionError) as error:
             self._reject("", "message_invalid", f"The message is not valid: {error}")
             return

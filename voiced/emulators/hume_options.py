@@ -6,14 +6,16 @@ import msgspec
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`options` of a connection in a script."""
+    """`options` of a connection with Hume EVI; the first four stand for its Config."""
 
     min_interruption_ms: int = 800
     """Speech that interrupts; a Config's `interruption.min_interruption_ms`, 50 to 2000."""
     end_of_turn_silence_ms: int = 800
     """Silence that ends a turn, 500 to 3000."""
     prefix_padding_ms: int = 300
+    """How much before the first speech belongs to the turn."""
     threshold: float = 0.5
+    """The probability above which a frame is speech."""
     inactivity_s: float = 120.0
     """How long the client may be silent, 30 to 1800."""
     echo: bool = True

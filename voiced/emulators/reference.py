@@ -9,7 +9,13 @@ import textwrap
 from types import ModuleType
 from typing import Final
 
-from voiced.emulators import gemini_options, hume_options, realtime_options, script
+from voiced.emulators import (
+    gemini_options,
+    hume_expression_options,
+    hume_options,
+    realtime_options,
+    script,
+)
 
 _HEAD: Final = """\
 # Emulators
@@ -80,6 +86,7 @@ _PARTS: Final = (
     ("`options` of xai_grok", realtime_options, "XAIOptions"),
     ("`options` of gemini_live", gemini_options, "Options"),
     ("`options` of hume_evi", hume_options, "Options"),
+    ("`options` of hume_expression", hume_expression_options, "Options"),
 )
 
 
