@@ -163,3 +163,34 @@ def test_an_evening_by_the_pedal_without_a_key_for_affect_elsewhere(tmp_path: Pa
             daemon.wait(f"{A}/par/Sessionstate", "disconnected", since=mark)
             assert len(daemon.client.all(f"{A}/cb/onError")) == 1
     assert list(hume.violations) == []
+
+
+def test_a_reply_cut_off_by_the_network_is_asked_for_again(tmp_path: Path) -> None:
+    talk = Script(
+        connection=[
+            Connection(
+                speech=[(1000, 2200)],
+                heard=[Heard(text="Where does the river end?")],
+                reply=[Reply(says="It ends " * 30, gap_s=1.0)],
+                fault=[Fault(what="reset", reply=1, audio_ms=1000)],
+            ),
+            Connection(reply=[Reply(says="In the sea.")]),
+        ]
+    )
+    hume = Hume(talk, speed=SPEED)
+    with running(hume):
+        config = agent('Provider = "hume_evi"', f'endpoint = "{hume.url}"')
+        with Daemon(tmp_path, config, config=_CONFIG, environment=KEY) as daemon:
+            daemon.ask(f"{A}/sig/model_ready", wanted=1.0)
+            daemon.send(f"{A}/par/Connect")
+            daemon.wait(f"{A}/cb/onAssistantText", lambda text, final, _: text == "In the sea.")
+            words = [m.args[1] for m in daemon.client.all(f"{A}/cb/onError")]
+            assert words == ["1006"]
+            daemon.wait(
+                f"{A}/conv/row", lambda *row: "Refreshed session (native) — reason: lost" in row[2]
+            )
+            asked = [m.args for m in daemon.client.all(f"{A}/cb/onUserText") if m.args[1]]
+            assert {text for text, *_ in asked} == {"Where does the river end?"}
+            assert len({row for *_, row in asked}) == 1
+    assert list(hume.violations) == []
+    assert [record.received.get("user_input", 0) for record in hume.records] == [0, 1]

@@ -126,6 +126,40 @@ def test_the_address_says_what_it_was_given(query):
     assert ("config_version" in found) == (query.config_id != "" and query.config_version > 0)
 
 
+PAGE = st.fixed_dictionaries(
+    {},
+    optional={
+        "config_id": TEXT,
+        "config_version": st.integers(0, 1_000_000),
+        "Voice": TEXT,
+        "Systemprompt": TEXT,
+        "Enablegrounding": st.booleans(),
+        "verbose_transcription": st.booleans(),
+        "hang_up": st.booleans(),
+        "hold_replies": st.booleans(),
+        "variables": st.just("") | st.dictionaries(TEXT, TEXT | st.booleans()).map(json.dumps),
+    },
+)
+
+
+@given(PAGE, st.lists(st.sampled_from(["end_conversation", "set_light"]), unique=True), TEXT)
+def test_whatever_the_parameters_are_the_opening_is_one_of_the_vendors(page, names, handle):
+    tools = [ToolDeclaration(name=name, description=name, schema="{}") for name in names]
+    request = SessionRequest(agent="a", leg=1, parameters=page, tools=tools, handle=handle)
+    setup = evi._setup(request)
+    made = evi._settings(setup, tools, wire.variables(str(page.get("variables", ""))))
+    raw = hume_oracle.check(wire.encode(made), hume_oracle.PUBLISH)
+    told = {tool["name"] for tool in raw.get("tools", [])}
+    builtin = {tool["name"] for tool in raw.get("builtin_tools", [])}
+    hangs_up = bool(page.get("hang_up")) and "end_conversation" in names
+    assert told == set(names) - ({"end_conversation"} if hangs_up else set())
+    wanted = {"hang_up": hangs_up, "web_search": bool(page.get("Enablegrounding"))}
+    assert builtin == {name for name, on in wanted.items() if on}
+    assert raw.get("system_prompt", "") == page.get("Systemprompt", "")
+    query = dict(parse_qsl(urlsplit(wire.address(setup.query)).query, keep_blank_values=True))
+    assert query.get("resumed_chat_group_id", "") == handle
+
+
 # --- what it says -----------------------------------------------------------------------------
 
 

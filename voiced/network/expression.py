@@ -109,8 +109,9 @@ class Expression:
 
     def pause(self, paused: bool) -> None:
         """Hold the upload, or let it go on."""
-        self._paused = paused
-        self._wake.set()
+        if self._paused != paused:
+            self._paused = paused
+            self._wake.set()
 
     async def run(self) -> None:
         """Measure until cancelled; ends early where trying again is useless."""
