@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from voiced.emulators.openai import OpenAI
 from voiced.emulators.script import Connection, Fault, Reply, Script
 from voiced.errors import ProviderError, ProviderRefused, ProviderUnavailable
 from voiced.providers import provider_openai_realtime as provider
-from voiced.providers.dial import Closing
+from voiced.providers.dial import Closing, rejected
 from voiced.providers.realtime_dialect import server
 from voiced.providers.realtime_dialect.faults import LONGEST, Meaning, shown
 
@@ -398,6 +400,46 @@ def test_a_model_that_is_not_there(model: str, code: str) -> None:
             assert refused.value.code == code
 
     asyncio.run(asyncio.wait_for(scene(), 30))
+
+
+async def _expiring(socket: ServerConnection) -> None:
+    assert socket.request is not None
+    assert "OpenAI-Beta" not in socket.request.headers
+    await socket.recv()
+    session = {"id": "s", "expires_at": int(time.time()) + 2}
+    await socket.send(msgspec.json.encode({"type": "session.updated", "session": session}).decode())
+    await socket.wait_closed()
+
+
+def test_the_end_that_the_service_names_at_the_start_is_told_before_it_comes() -> None:
+    async def scene() -> None:
+        recorder = Recorder()
+        async with serve(_expiring, "127.0.0.1", 0) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            asked = request(endpoint=f"ws://127.0.0.1:{port}")
+            conn = await provider.start_session(asked, recorder)
+            _, reason, left = await recorder.told("goaway")
+            assert reason == "cap"
+            assert 0 < left < 1
+            await provider.end_session(conn)
+
+    asyncio.run(asyncio.wait_for(scene(), 30))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (429, b'{"error":{"code":"insufficient_quota"}}', "insufficient_quota"),
+        (401, b"", "invalid_key"),
+        (404, b"", "not_found"),
+    ],
+)
+def test_a_handshake_refused_for_good_is_not_tried_again(
+    status: int, body: bytes, code: str
+) -> None:
+    error = rejected(provider.SERVICE, status, body)
+    assert isinstance(error, ProviderRefused)
+    assert error.code == code
 
 
 def test_without_a_key_nothing_is_dialled() -> None:

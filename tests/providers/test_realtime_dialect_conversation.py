@@ -525,3 +525,33 @@ def test_the_answer_to_history_waits_until_the_connection_counts_as_open() -> No
     assert table.bench.sent() == []
     table.talk.release_answer()
     assert table.sent() == ["response.create"]
+
+
+def test_a_room_that_is_never_quiet_does_not_hold_up_what_was_typed() -> None:
+    table = Table()
+    table.user_speaks()
+    table.talk.text("Look here.")
+    assert table.sent() == ["conversation.item.create"]
+    table.bench.pass_time()
+    assert table.sent() == ["response.create"]
+
+
+def test_a_turn_that_is_only_listened_to_is_no_stall() -> None:
+    table = Table(create_response=False)
+    table.user_speaks()
+    table.talk.text("Look here.")
+    assert table.sent() == ["conversation.item.create", "response.create"]
+    table.says("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id="item_u")
+    assert [call[0] for call in table.recorder.calls][-2:] == ["response_started", "response_done"]
+    assert not table.talk.responses.active
+
+
+def test_the_account_of_a_reply_that_was_taken_for_over_still_counts() -> None:
+    table = Table()
+    table.begins("r1")
+    table.begins("r2")
+    usage = {"input_tokens": 1000, "output_tokens": 10}
+    for _ in range(2):
+        table.says("response.done", response={"id": "r1", "status": "cancelled", "usage": usage})
+    assert [call[1] for call in table.recorder.named("usage")] == ["r1"]
+    assert table.talk.responses.active == "r2"

@@ -159,6 +159,9 @@ def rejected(service: Service, status: int, body: bytes = b"") -> ProviderError:
         case 404:
             sentence = f"{title} does not know this model or address: choose another Model"
             return ProviderRefused(sentence, "not_found")
+        case 429 if b"insufficient_quota" in body or b"credit_balance_exhausted" in body:
+            sentence = f"the credit with {title} is used up: look at the account's billing page"
+            return ProviderRefused(sentence, "insufficient_quota")
         case 429:
             sentence = f"{title} takes no more connections now (rate or quota); it is tried again"
             return ProviderUnavailable(sentence, "rate_limit")

@@ -21,7 +21,7 @@ from voiced.providers.realtime_dialect.client import ClientEvent
 from voiced.providers.realtime_dialect.dialect import Dialect, Terms
 from voiced.providers.realtime_dialect.hearing import Hearing
 from voiced.providers.realtime_dialect.items import Items, named
-from voiced.providers.realtime_dialect.responses import TOKEN, Responses
+from voiced.providers.realtime_dialect.responses import CLOSED_KEPT, TOKEN, Responses
 from voiced.providers.realtime_dialect.troubles import Troubles
 
 HISTORY = "history"
@@ -93,6 +93,7 @@ class Conversation:
         self._priming: set[str] = set()
         self._late: dict[str, list[ClientEvent]] = {}
         self._updates: list[ClientEvent] = []
+        self._billed: deque[str] = deque(maxlen=CLOSED_KEPT)
         self._take: dict[type[server.ServerEvent], Callable[..., None]] = {
             server.SessionCreated: self._session_created,
             server.SessionUpdated: self._session_updated,
@@ -359,12 +360,12 @@ class Conversation:
 
     def _response_done(self, event: server.ResponseDone) -> None:
         response = event.response.id or event.response_id or self.responses.active
-        if not response or self.responses.is_done(response):
+        if not response:
+            return
+        self._bill(response, event)
+        if self.responses.is_done(response):
             return
         self.hearing.reply_comes()
-        bill = self.dialect.bill(self, event)
-        if bill is not None:
-            self.callbacks.usage(response, bill.usd, bill.detail)
         status = event.response.status or "completed"
         details = _details(event.response.status_details)
         if status == "completed":
@@ -382,6 +383,14 @@ class Conversation:
             by_user=details.reason == "turn_detected",
             token=_token(event.response.metadata),
         )
+
+    def _bill(self, response: str, event: server.ResponseDone) -> None:
+        """Tell what a reply cost, once, also where it was taken for over before."""
+        if response not in self._billed:
+            self._billed.append(response)
+            bill = self.dialect.bill(self, event)
+            if bill is not None:
+                self.callbacks.usage(response, bill.usd, bill.detail)
 
     def _incomplete(self, reason: str) -> None:
         if reason == "max_output_tokens":

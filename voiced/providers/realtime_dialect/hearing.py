@@ -16,6 +16,8 @@ COMMIT = "commit"
 """How the names of commits begin."""
 ANSWER_COMES_S = 3.0
 """So long after a turn's end the service begins its reply, or it will not."""
+SPEECH_HOLDS_S = 10.0
+"""What waits for an answer waits no longer for somebody who speaks on and on."""
 
 
 class Hearing:
@@ -119,8 +121,11 @@ class Hearing:
         self._speech += 1
         talk.callbacks.speech_started(start)
         if talk.terms.answers:
-            # The answer to this turn covers what waits for one.
+            # The answer to this turn covers what waits for one; a room that is never quiet does
+            # not hold up what was typed.
             talk.responses.hold("turn")
+            speech = self._speech
+            talk.shell.after(SPEECH_HOLDS_S, lambda: self._go_on(speech))
         if talk.terms.bargein:
             running = talk.responses.active
             if not (talk.terms.interrupts and talk.dialect.stops_itself):
@@ -135,11 +140,17 @@ class Hearing:
             return
         self._speaking = False
         self._talk.callbacks.speech_ended(end)
-        speech = self._speech
-        self._talk.shell.after(ANSWER_COMES_S, lambda: self._no_answer(speech))
+        if self._talk.terms.answers:
+            speech = self._speech
+            self._talk.shell.after(ANSWER_COMES_S, lambda: self._go_on(speech))
+        else:
+            # Nobody is to wait for an answer that is not wanted.
+            name = self._talk.name("unanswered")
+            self._talk.callbacks.response_started(name)
+            self._talk.callbacks.response_done(name)
 
-    def _no_answer(self, speech: int) -> None:
-        if speech == self._speech and not self._speaking:
+    def _go_on(self, speech: int) -> None:
+        if speech == self._speech:
             self._talk.responses.release("turn")
 
     def reply_begins(self) -> None:
