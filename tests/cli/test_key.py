@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import pty
@@ -10,31 +12,43 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.daemon.rig import ROOT, Daemon
 from tests.daemon.test_secrets import AGENTS, DROP_IN, digest
+from voiced import cli
 from voiced.errors import ExitCode
 
 KEY = "planted-0123456789-abcdefgh"
 
 
-def key(
-    folder: Path, *words: str, typed: str = "", env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+class Done(NamedTuple):
+    """What a run of the verb left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def key(folder: Path, *words: str, typed: str = "", env: dict[str, str] | None = None) -> Done:
+    """Run `voiced key` in this process, with `typed` on its stdin."""
     config = folder / "voiced.toml"
     if not config.exists():
         config.write_text(f'[storage]\nstate_dir = "{folder}/state"\n')
-    environment = {n: v for n, v in os.environ.items() if not n.endswith("_API_KEY")}
-    done = subprocess.run(
-        [sys.executable, "-m", "voiced.cli", "key", *words, "--config", str(config)],
-        cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60,
-        env={**environment, **(env or {})},
-    )  # fmt: skip
-    assert KEY not in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.endswith("_API_KEY"):
+                patch.delenv(name)
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdin", io.StringIO(typed))
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = cli.main(["key", *words, "--config", str(config)])
+    assert KEY not in out.getvalue() + err.getvalue()
+    return Done(status, out.getvalue(), err.getvalue())
 
 
 def test_a_key_is_kept_in_a_file_of_ones_own_listed_and_removed(tmp_path: Path) -> None:
