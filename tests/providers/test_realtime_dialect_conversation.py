@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -22,6 +22,7 @@ from voiced.providers.realtime_dialect.client import (
     SessionUpdate,
 )
 from voiced.providers.realtime_dialect.conversation import Conversation
+from voiced.providers.realtime_dialect.dialect import Bill, ManualTurns
 
 from .openai_hand import LIGHT, Bench, Recorder, kinds, request
 
@@ -555,3 +556,43 @@ def test_the_account_of_a_reply_that_was_taken_for_over_still_counts() -> None:
         table.says("response.done", response={"id": "r1", "status": "cancelled", "usage": usage})
     assert [call[1] for call in table.recorder.named("usage")] == ["r1"]
     assert table.talk.responses.active == "r2"
+
+
+def test_a_turn_that_goes_on_under_its_name_begins_once() -> None:
+    table = Table()
+    table.user_speaks("u1", 0)
+    table.says("input_audio_buffer.speech_stopped", audio_end_ms=10, item_id="u1")
+    table.begins("r1")
+    table.user_speaks("u1", 20)
+    table.says("input_audio_buffer.speech_stopped", audio_end_ms=30, item_id="u1")
+    table.begins("r2")
+    assert len(table.recorder.named("speech_started")) == 1
+    assert len(table.recorder.named("speech_ended")) == 2
+    assert len(table.bench.cuts) == 2
+
+
+def test_an_item_that_is_billed_apart_is_told_beside_the_replies() -> None:
+    table = Table(dialect={"bill_item": lambda talk, item: Bill(0.004, "a text")})
+    table.talk.text("Hello?")
+    assert table.recorder.named("usage") == [("usage", "it_1", 0.004, "a text", True)]
+
+
+def test_push_to_talk_of_another_kind_hears_of_replies() -> None:
+    class Turns(ManualTurns):
+        heard: ClassVar[list[str]] = []
+
+        def reply_begins(self) -> None:
+            self.heard.append("begins")
+
+        def reply_over(self) -> None:
+            assert not self.conversation.responses.active
+            self.heard.append("over")
+
+        def speech_heard(self) -> None:
+            self.heard.append("speech")
+
+    table = Table(talk=True, dialect={"manual_turns": Turns})
+    table.user_speaks()
+    table.begins("r1")
+    table.ends("r1")
+    assert Turns.heard == ["speech", "begins", "over"]

@@ -165,6 +165,9 @@ class Conversation:
     def create(self, item: client.ClientItem, name: str) -> None:
         """Put an item into the conversation; an error about it names `name`."""
         self.send(client.ItemCreate(event_id=name, item=item))
+        bill = self.dialect.bill_item(self, item)
+        if bill is not None:
+            self.callbacks.usage(name, bill.usd, bill.detail, aside=True)
 
     def prime(self, rows: Sequence[HistoryRow], respond: bool) -> None:
         """Give the conversation so far, a row an item; `Shell.primed` tells that all are there.
@@ -422,6 +425,7 @@ class Conversation:
         self._updates.clear()
         by_user = by_user and self.dialect.turn_follows_cancel and self.terms.answers
         self.responses.done(response, waits=by_user or not goes_on, token=token)
+        self.hearing.manual.reply_over()
 
     def _call(self, response: str, item: server.Item) -> None:
         if item.type != "function_call" or item.status != "completed" or not item.call_id:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from voiced.providers.dial import Service
-from voiced.providers.realtime_dialect.client import ClientEvent, ResponseParameters
+from voiced.providers.realtime_dialect.client import ClientEvent, ClientItem, ResponseParameters
 from voiced.providers.realtime_dialect.faults import Faults
 from voiced.providers.realtime_dialect.server import ResponseDone, TranscriptionCompleted
 
@@ -42,6 +42,10 @@ class Terms(msgspec.Struct, kw_only=True):
     """Silence that lets the service find a turn's end when the microphone is paused within it."""
 
 
+def no_bill(conversation: Conversation, item: ClientItem) -> None:
+    """Bill nothing for an item: where its tokens are billed with the replies."""
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One service's way of speaking the protocol."""
 
@@ -59,6 +63,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How a turn by push-to-talk begins and ends."""
     said: Callable[[str], ResponseParameters | ClientEvent]
     """How words are spoken as they are: by a reply of its own, or by an event that needs none."""
+    bill_item: Callable[[Conversation, ClientItem], Bill | None] = no_bill
+    """What an item that we create costs, where that is billed apart."""
     stops_itself: bool = True
     """False: on the user's speech a cancel is sent even where the service interrupts by itself."""
     truncates_at_once: bool = True
@@ -104,6 +110,12 @@ class ManualTurns:
         """Sound of the turn."""
         self.appended += len(chunk)
         self.conversation.hearing.append(chunk)
+
+    def reply_begins(self) -> None:
+        """The service has begun a reply."""
+
+    def reply_over(self) -> None:
+        """A reply is over; none runs now, or the next one is just beginning."""
 
     def speech_heard(self) -> None:
         """The service tells that it hears speech, though the turns are ours."""

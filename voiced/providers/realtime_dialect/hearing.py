@@ -111,15 +111,19 @@ class Hearing:
     def _speech_started(self, event: server.SpeechStarted) -> None:
         talk = self._talk
         start = self.turns.sample(event.audio_start_ms)
+        goes_on = False
         if event.item_id:
             turn = self.turns.of(event.item_id)
+            # A turn may be taken for over too early; it goes on under its name.
+            goes_on, turn.begun = turn.begun, True
             turn.start = start if turn.start is None else turn.start
         if talk.terms.manual:
             self.manual.speech_heard()
             return
         self._speaking = True
         self._speech += 1
-        talk.callbacks.speech_started(start)
+        if not goes_on:
+            talk.callbacks.speech_started(start)
         if talk.terms.answers:
             # The answer to this turn covers what waits for one; a room that is never quiet does
             # not hold up what was typed.
@@ -155,6 +159,7 @@ class Hearing:
 
     def reply_begins(self) -> None:
         """The service answers: nothing waits for its answer any more."""
+        self.manual.reply_begins()
         if not self._speaking:
             self._talk.responses.release("turn")
 

@@ -15,6 +15,8 @@ class Turn:
     start: int | None = None
     """First sample."""
     end: int | None = None
+    begun: bool = False
+    """Its beginning was told."""
     text: str = ""
     settled: bool = False
     """Its final words were told, or that it has none."""
