@@ -209,7 +209,11 @@ SCORES = st.lists(
 )
 
 
-@given(st.lists(st.builds(wire.Measurement, expressions=SCORES, voice_attributes=SCORES)))
+RESULTS = st.builds(wire.Measurement, expressions=SCORES, voice_attributes=SCORES)
+
+
+@settings(max_examples=50)
+@given(st.lists(RESULTS, max_size=5))
 def test_channels_hold_what_was_present_last(results):
     vocabulary, shown = wire.Vocabulary(), {}
     for measured in results:
