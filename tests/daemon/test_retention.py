@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from tests.daemon.rig import CONFIG, Daemon
+from tests.daemon.rig import CONFIG, ROOT, Daemon
 
 OLD = "20250101_100000_echo_default_00000001"
 OLDER = "20240101_100000_echo_default_00000002"
@@ -20,6 +22,16 @@ def put(folder: Path, name: str, age_days: float) -> Path:
     path.write_text("{}")
     os.utime(path, (time.time() - age_days * DAY_S,) * 2)
     return path
+
+
+def _traces(daemon: Daemon, *words: str) -> str:
+    """Return what `voiced traces` says of a daemon's folder, of damaged files too."""
+    told = subprocess.run(
+        [sys.executable, "-m", "voiced.cli", "traces", words[0], "--config",
+         str(daemon.config_file), *words[1:]],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return told.stdout + told.stderr
 
 
 def test_old_conversations_go_at_the_start_and_at_a_reload(tmp_path: Path) -> None:
@@ -37,6 +49,11 @@ def test_old_conversations_go_at_the_start_and_at_a_reload(tmp_path: Path) -> No
         started = daemon.wait("/voice_agent/cb/onSessionStart")
         journal = folder / f"{started.args[0]}.journal.jsonl"
         daemon.until(journal.exists, 20, "the journal")
+        listed = _traces(daemon, "list")
+        assert [started.args[0] in line for line in listed.splitlines() if "running" in line] == [
+            True
+        ]
+        assert "still runs" in _traces(daemon, "forget", "--yes", started.args[0])
         os.utime(journal, (0, 0))
         daemon._template = CONFIG + "retention_days = 30\n"
         daemon.write_config()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voiced.messages import network as wire
-from voiced.mind import effects, inputs
+from voiced.mind import effects, inputs, journal
 
 from .hand import OSC, PEDAL, Hand, card
 
@@ -576,6 +576,21 @@ def test_forget_erases_the_open_conversation() -> None:
     assert effects.ForgetSession(session_id=session) in hand.last
     hand.press("Forget")
     assert hand.refused()
+
+
+def test_what_was_forgotten_is_resumed_by_no_handle() -> None:
+    hand = Hand(card(resumption="native")).start().connected()
+    hand.user("my name is Ada")
+    hand.leg_event(wire.Handle, handle="all about Ada")
+    hand.press("Forget")
+    hand.closed()
+    hand.sleep(1.0)
+    assert hand.dialled[-1].handle == ""
+    hand.opened("fresh")
+    hand.press("Disconnect")
+    hand.closed(asked=True)
+    lines = [journal.decode(e.line) for e in hand.all if isinstance(e, effects.Journal)]
+    assert [line.handle for line in lines if isinstance(line, journal.Ended)] == [""]
 
 
 def test_scanproviders_and_pulses_that_come_later() -> None:

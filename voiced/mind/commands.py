@@ -179,13 +179,15 @@ def _forget(s: AgentState, command: Press) -> None:
         s.refuse(command.origin, command.name, "no_effect", "there is no conversation to forget")
         return
     s.transcript.clear()
-    s.emit(RowsCleared(), ForgetSession(session_id=forgotten))
+    s.emit(RowsCleared(), ForgetSession(session_id=forgotten), *s.captions.clear())
     s.replayable = False
     if s.hands.network_up:
         s.send(wire.ForgetReply(agent=s.name))
     if s.session is None:
         s.transcript.begin("")
     else:
+        # What the service remembers under its handle is the forgotten conversation.
+        s.session.handle = ""
         machine.began(s, s.session)
 
 
