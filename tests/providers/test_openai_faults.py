@@ -449,3 +449,47 @@ def test_without_a_key_nothing_is_dialled() -> None:
         assert refused.value.code == "no_key"
 
     asyncio.run(scene())
+
+
+def test_a_request_that_is_refused_is_not_made_for_ever() -> None:
+    scene = Scene()
+    scene.talk.text("Hello?")
+    scene.bench.sent()
+    scene.objects("invalid_value", INVALID, "Invalid value.", "rc_1")
+    assert scene.recorder.troubles == ["invalid_value"]
+    assert scene.bench.sent() == []
+    scene.talk.text("And now?")
+    assert kinds(scene.bench.sent()) == ["conversation.item.create", "response.create"]
+
+
+def test_an_item_that_is_refused_wants_no_answer() -> None:
+    scene = Scene()
+    scene.says("response.created", response={"id": "resp_1"})
+    scene.talk.text("Hello?")
+    name = str(scene.bench.sent()[0].event_id)
+    scene.objects("invalid_value", INVALID, "Invalid value.", name)
+    scene.says("response.done", response={"id": "resp_1", "status": "completed"})
+    assert scene.bench.sent() == []
+
+
+def test_a_request_that_meets_a_limit_is_made_later() -> None:
+    scene = Scene()
+    scene.talk.text("Hello?")
+    scene.bench.sent()
+    for number in range(1, 4):
+        scene.objects("rate_limit_exceeded", INVALID, "Later.", f"rc_{number}")
+        assert scene.bench.sent() == []
+        assert scene.bench.timers[-1][0] == 5.0
+        scene.bench.pass_time()
+        assert kinds(scene.bench.sent()) == ["response.create"]
+
+
+def test_a_request_that_the_service_fails_is_made_once_more() -> None:
+    scene = Scene()
+    scene.talk.text("Hello?")
+    scene.bench.sent()
+    scene.objects("server_error", "server_error", "It failed.", "rc_1")
+    assert kinds(scene.bench.sent()) == ["response.create"]
+    scene.objects("server_error", "server_error", "It failed.", "rc_2")
+    assert scene.bench.sent() == []
+    assert scene.recorder.troubles == ["server_error"] * 2

@@ -73,14 +73,22 @@ class Troubles:
         talk.refused(asked)
         if asked.startswith(COMMIT):
             talk.hearing.uncommitted(asked)
+        # First what it means: a limit must hold before anything is asked for again.
+        self._follow(verdict, failed=False)
         if verdict.meaning is Meaning.BUSY:
             talk.responses.collided(asked or talk.responses.requested)
         elif asked.startswith(REQUEST):
-            if verdict.meaning in (Meaning.RETRY, Meaning.BACK_OFF):
+            if verdict.meaning is Meaning.BACK_OFF or self._may_retry(verdict):
                 talk.responses.postponed(asked)
             else:
                 talk.responses.refused(asked)
-        self._follow(verdict, failed=False)
+
+    def _may_retry(self, verdict: Verdict) -> bool:
+        """Whether to ask again after an error of the service's own: once until a reply succeeds."""
+        if verdict.meaning is not Meaning.RETRY or self._retried:
+            return False
+        self._retried = True
+        return True
 
     def failed(self, fault: server.Fault) -> None:
         """A reply has failed for this reason."""
@@ -114,20 +122,21 @@ class Troubles:
                 talk.callbacks.trouble(verdict.code, verdict.sentence)
             case Meaning.BACK_OFF:
                 self._back_off(verdict)
-                self._again(failed)
+                if failed and not self._retried:
+                    self._again()
             case Meaning.RETRY:
                 talk.callbacks.trouble(verdict.code, verdict.sentence)
-                self._again(failed)
+                if failed and self._may_retry(verdict):
+                    self._again()
             case Meaning.EXPIRED:
                 self._expire()
             case Meaning.FATAL:
                 talk.shell.end(ProviderRefused(verdict.sentence, verdict.code))
 
-    def _again(self, failed: bool) -> None:
+    def _again(self) -> None:
         """Have a reply that failed asked for once more; a second failure stands."""
-        if failed and not self._retried:
-            self._retried = True
-            self._talk.responses.want(self._talk.name("again"), acked=True)
+        self._retried = True
+        self._talk.responses.want(self._talk.name("again"), acked=True)
 
     # --- limits
 
