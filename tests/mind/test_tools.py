@@ -133,6 +133,14 @@ def test_the_slots_set_the_modes() -> None:
     ]  # fmt: skip
 
 
+def test_a_slot_that_names_no_tool_is_told_when_the_session_opens() -> None:
+    values = {("par", "Tool"): 2, ("par", "Tool0toolop"): "set_light", ("par", "Tool2toolop"): "x"}
+    hand = hand_with(tool(), values=values)
+    assert [said for said in hand.callbacks("onStatus") if said[0] == "tools"] == [
+        ("tools", "Tool0toolop names set_light, which nobody offers yet. Did you mean set_lights?")
+    ]
+
+
 def test_what_changes_while_a_leg_is_dialled_is_told_when_it_opens() -> None:
     hand = Hand().start()
     hand.press("Connect")

@@ -216,6 +216,8 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
     if session.respond:
         watch.asked_again(s)
         s.waiting = True
+    if first:
+        tools.session_opened(s)
     tools.leg_opened(s)
     if session.turn_end_leg == s.leg:
         session.turn_end = -1

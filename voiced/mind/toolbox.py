@@ -139,6 +139,17 @@ def mode_of(tool: Tool, parameters: Parameters) -> str:
     return tool.mode
 
 
+def unknown_slots(toolbox: Toolbox, parameters: Parameters) -> list[str]:
+    """Return a sentence for each slot in use that names no tool."""
+    found: list[str] = []
+    for slot in range(min(int(parameters.number("Tool")), TOOL_SLOTS)):
+        name = parameters.text(f"Tool{slot}toolop")
+        if name and toolbox.find(name) is None:
+            meant = nearest(name, [tool.name for tool in toolbox.all()])
+            found.append(f"Tool{slot}toolop names {name}, which nobody offers yet.{meant}")
+    return found
+
+
 def declarations(toolbox: Toolbox, parameters: Parameters) -> list[ToolDeclaration]:
     """Return what a leg is told of."""
     found: list[ToolDeclaration] = []

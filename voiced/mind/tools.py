@@ -70,6 +70,12 @@ def declare(s: AgentState) -> list[ToolDeclaration]:
     return s.calls.declared
 
 
+def session_opened(s: AgentState) -> None:
+    """Tell of slots that name no tool: a slip of the pen, or a patch that is not there yet."""
+    for sentence in toolbox.unknown_slots(s.toolbox, s.parameters):
+        s.status("tools", sentence)
+
+
 def tell_leg(s: AgentState) -> bool:
     """Tell an open leg of tools that came, went or changed."""
     known = s.calls.declared
