@@ -163,11 +163,16 @@ class Cloud:
         return self._final("onUserText", since)
 
     def reply(self, since: int, but: Said | None = None) -> Said:
-        """Return the next final reply, another than `but`, once it was heard to its end."""
+        """Return the next reply, another than `but`, once it was heard to its end."""
         self.daemon.wait(f"{A}/sig/assistant_speaking", 1.0, WAIT_S, since=since)
         said = self._final("onAssistantText", since, but)
         self.daemon.ask(f"{A}/sig/assistant_speaking", wanted=0.0, deadline_s=WAIT_S)
-        return said
+        # A service may speak a reply in several messages, a row each.
+        told = self.daemon.client.all(f"{A}/cb/onAssistantText", since=since)
+        final = {m.args[2]: str(m.args[0]).strip() for m in told if m.args[1] == 1 and m.args[0]}
+        if but is not None:
+            final.pop(but.row, None)
+        return said._replace(text=" ".join(final.values()))
 
     def _final(self, callback: str, since: int, but: Said | None = None) -> Said:
         told = self.daemon.wait(

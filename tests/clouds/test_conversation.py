@@ -80,7 +80,7 @@ def test_a_whole_conversation(tmp_path: Path, provider: str) -> None:
         cut = interrupted(cloud, since)
         into = daemon.mark()
         assert 0 < len(cut.text) < len(LONG), cut
-        assert LONG.startswith(cut.text.strip().rstrip("."))
+        assert cut.text.strip().rstrip(".") in LONG
         understood("lv_0920.wav", cloud.user(into).text)
         assert cloud.reply(into, but=cut).text.strip() == "Go on, I am listening."
 

@@ -192,6 +192,10 @@ class Transcript:
             turn.leg, turn.item, turn.end_frame = leg, "", -1
             return
         open_turns = self.turns.open
+        for turn in open_turns:
+            if turn.leg == leg and not turn.item and turn.start_frame == frame:
+                turn.end_frame = -1  # It goes on after a pause.
+                return
         if len(open_turns) >= OPEN_KEPT:
             open_turns[0].final = True
         self.turns.add(Turn(role="user", leg=leg, start_frame=frame, mode=self.style.mode, rows=[]))

@@ -43,6 +43,7 @@ from voiced.messages.network import (
 )
 from voiced.network.expression import Expression
 from voiced.network.pump import Pump, Source
+from voiced.network.resample import Samples
 from voiced.network.sight import Sight
 from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.told import Told, ending
@@ -127,6 +128,7 @@ class Leg:
             rate_out=provider.SAMPLE_RATE_OUT,
             margin_ms=self._number("HEARD_MARGIN_MS"),
             push_to_talk=opened.push_to_talk,
+            tells_speech=bool(constant(provider, "TELLS_SPEECH")),
             end=self.end,
         )
         self._expression: Expression | None = None
@@ -233,7 +235,13 @@ class Leg:
                 self.told.turn_started(frame)
             else:
                 self.told.turn_ended(frame)
+        elif not is_open:
+            self.told.paused(frame)
         await self._optional("send_activity", is_open)
+
+    def heard(self, start: int, near: Samples, rate: int) -> None:
+        """Listen for a visitor, where the service does not tell."""
+        self.told.sent_on(start, near, rate)
 
     def skipped(self, seconds: float, to_frame: int, lapped: bool) -> None:
         """Tell what was not sent."""

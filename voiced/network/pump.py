@@ -48,6 +48,9 @@ class Sink(Protocol):
     async def take_edge(self, frame: int, is_open: bool) -> None:
         """The gate opened or closed at `frame`, between two chunks."""
 
+    def heard(self, start: int, near: Samples, rate: int) -> None:
+        """These frames of near are on their way to the provider."""
+
     def skipped(self, seconds: float, to_frame: int, lapped: bool) -> None:
         """Speech up to `to_frame` was not sent."""
 
@@ -326,6 +329,7 @@ class Pump:
             near = np.zeros_like(near)
         if self._source.lane.get(Lane.GUARD):
             near = self._guard.apply(step.start, near, rate)
+        self._sink.heard(step.start, near, rate)
         if step.fresh or self._resampler is None:
             await self._finish_run(whole=False)
             self._resampler = Resampler(rate, self._rate)

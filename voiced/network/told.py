@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import assert_never
 
 import msgspec
 
@@ -30,7 +31,9 @@ from voiced.messages.network import (
     UserText,
     UserTurnDropped,
 )
+from voiced.network.resample import Samples
 from voiced.network.speaker import Cut, Loudspeaker
+from voiced.network.speech import Dropped, Ended, Found, Speech, Started
 from voiced.network.upload import SampleMap
 from voiced.providers.contract import HeardItem
 
@@ -57,6 +60,7 @@ class Told:
         rate_out: SAMPLE_RATE_OUT.
         margin_ms: HEARD_MARGIN_MS.
         push_to_talk: the gate's edges, not the service, say where turns are.
+        tells_speech: the service says where a visitor speaks; else it is listened for here.
         end: called with the reason when the service ends the connection.
 
     Attributes:
@@ -78,6 +82,7 @@ class Told:
         rate_out: int,
         margin_ms: int,
         push_to_talk: bool,
+        tells_speech: bool = True,
         end: Callable[[LegEvent], None],
     ) -> None:
         self._agent, self._leg, self._forward, self._end = agent, leg, tell, end
@@ -85,6 +90,7 @@ class Told:
         self._samples, self._sent = samples, sent
         self._rate_out, self._margin_ms = rate_out, margin_ms
         self._push_to_talk = push_to_talk
+        self._speech = None if tells_speech or push_to_talk else Speech()
         self._chars: dict[tuple[str, str], int] = {}
         self._odd = False
         self.over = False
@@ -135,17 +141,42 @@ class Told:
     def speech_started(self, sample: int | None = None) -> None:
         """The user began to speak."""
         self.alive()
-        if not self._push_to_talk:
+        if not self._push_to_talk and self._speech is None:
             frame = self._frame(sample)
             self.tell(SpeechStarted(agent=self._agent, leg=self._leg, frame=frame))
 
     def speech_ended(self, sample: int | None = None) -> None:
         """The user's turn ended."""
         self.alive()
-        if not self._push_to_talk:
+        if not self._push_to_talk and self._speech is None:
             self.turn_ended(self._frame(sample))
             if sample is None:
                 self.turn_end_frame = -1  # Nobody knows when: a latency would be made up.
+
+    def sent_on(self, start: int, near: Samples, rate: int) -> None:
+        """These frames of near went to the service: is there a visitor who it says nothing of?"""
+        if self._speech is not None:
+            self._ear(self._speech.hear(start, near, rate))
+
+    def paused(self, frame: int) -> None:
+        """The gate closed without being a turn's end."""
+        if self._speech is not None:
+            self._ear(self._speech.closed(frame))
+
+    def _ear(self, found: list[Found]) -> None:
+        for one in found:
+            match one:
+                case Started(frame):
+                    self.turn_started(frame)
+                case Ended(frame):
+                    self.turn_ended(frame)
+                case Dropped():
+                    self.turn_end_frame = -1
+                    self.tell(
+                        UserTurnDropped(agent=self._agent, leg=self._leg, item="", end_frame=-1)
+                    )
+                case _:
+                    assert_never(one)
 
     def turn_started(self, frame: int) -> None:
         """The gate opened by Talk: the turn starts at this frame."""
@@ -180,6 +211,8 @@ class Told:
                 end_frame=-1 if end_sample is None else self._frame(end_sample),
             )
         )
+        if self._speech is not None and text.strip():
+            self._ear(self._speech.words(final=final))
 
     def user_turn_dropped(self, item: str, end_sample: int | None = None) -> None:
         """A turn without words."""

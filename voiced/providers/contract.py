@@ -327,6 +327,7 @@ TUNABLE: dict[str, object] = {
     "TRAILING_SILENCE_MS": 0,
     "CONNECT_TIMEOUT_S": 10.0,
     "USER_DELTAS": True,
+    "TELLS_SPEECH": True,
     "RESPONSE_TIMEOUT_S": 30.0,
     "ANSWERS_EVERY_TURN": True,
     "ANSWERS_RESULTS": True,
@@ -338,7 +339,9 @@ TUNABLE: dict[str, object] = {
 TITLE is what menus show. PREROLL_MS: how much of what was spoken before the Talk edge the service
 wants. HEARD_MARGIN_MS is taken off every heard position (services refuse a truncation beyond their
 own count). TRAILING_SILENCE_MS is sent after a closing edge, for services that end turns by silence
-alone. USER_DELTAS: user transcripts come while they are spoken.
+alone. USER_DELTAS: user transcripts come while they are spoken. TELLS_SPEECH False: the service
+does not say when a visitor begins and ends to speak, so the network process listens for it, and
+`speech_started` and `speech_ended` count for nothing.
 
 RESPONSE_TIMEOUT_S: so long after a turn's end, a typed text or a tool's result without a
 `response_started`, and so long within a reply that neither grows nor ends, the service counts as
@@ -377,6 +380,7 @@ def check(module: object) -> list[str]:
         found.optional_text(name)
     found.optional_number("RESPONSE_TIMEOUT_S", 0, 600)
     found.optional_flag("USER_DELTAS")
+    found.optional_flag("TELLS_SPEECH")
     found.optional_flag("ANSWERS_EVERY_TURN")
     found.optional_flag("ANSWERS_RESULTS")
     for name, call in REQUIRED.items():

@@ -41,6 +41,7 @@ from voiced.providers.gemini_turns import Turns
 from voiced.providers.gemini_usage import tokens
 
 TITLE = "Gemini Live"
+TELLS_SPEECH = False
 PROVIDER_TYPE = "realtime"
 SPEECH_TYPE = "voice-realtime"
 TRANSPORT = "ws"

@@ -34,6 +34,7 @@ from voiced.providers.hume_chat import END_CONVERSATION, HANG_UP, RATE_IN, RATE_
 ENDED = prices.ends("hume_evi", "evi-3")
 """The day on which Hume ended the service."""
 TITLE = f"Hume EVI (service ended {ENDED})"
+TELLS_SPEECH = False
 PROVIDER_TYPE = "realtime"
 SPEECH_TYPE = "voice-realtime"
 TRANSPORT = "ws"
