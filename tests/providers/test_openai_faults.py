@@ -137,6 +137,8 @@ def test_a_second_request_waits_for_the_reply_that_it_met() -> None:
     scene = Scene()
     scene.talk.text("Hello?")
     scene.bench.sent()
+    for edge in ("started", "stopped"):
+        scene.says(f"input_audio_buffer.speech_{edge}", item_id="u1")
     scene.says("response.created", response={"id": "resp_1"})
     message = "Conversation already has an active response in progress: resp_1."
     scene.objects("conversation_already_has_active_response", INVALID, message, "rc_1")
@@ -150,6 +152,8 @@ def test_a_second_request_that_met_a_reply_already_over_does_not_stall() -> None
     scene = Scene()
     scene.talk.text("Hello?")
     scene.bench.sent()
+    for edge in ("started", "stopped"):
+        scene.says(f"input_audio_buffer.speech_{edge}", item_id="u1")
     scene.says("response.created", response={"id": "resp_1"})
     scene.says("response.done", response={"id": "resp_1", "status": "completed"})
     scene.objects("conversation_already_has_active_response", INVALID, "It has one.", "rc_1")

@@ -596,3 +596,17 @@ def test_push_to_talk_of_another_kind_hears_of_replies() -> None:
     table.begins("r1")
     table.ends("r1")
     assert Turns.heard == ["speech", "begins", "over"]
+
+
+def test_a_reply_without_our_metadata_is_ours_where_nobody_spoke() -> None:
+    table = Table()
+    table.talk.text("Hello?")
+    table.begins("r1")
+    table.ends("r1")
+    assert not table.talk.responses.busy
+    assert table.sent() == ["conversation.item.create", "response.create"]
+    table.talk.text("And now?")
+    table.user_speaks()
+    table.begins("r2")
+    table.ends("r2")
+    assert table.talk.responses.requested == "rc_2"

@@ -295,6 +295,9 @@ class Conversation:
         if self.responses.active:
             # One reply at a time: the end of the one before was lost, or never told.
             self._over(self.responses.active, "cancelled", goes_on=False)
+        if not token and not self.hearing.awaits_answer:
+            # Nobody spoke: it is the reply that was asked for, though its metadata is not there.
+            token = self.responses.requested
         heard = self.responses.created(response, token)
         self.hearing.reply_begins()
         if heard:

@@ -39,6 +39,8 @@ class Hearing:
         """(name, first sample, end) of commits that the service has not answered."""
         self._turn_start = 0
         self._speaking = False
+        self.awaits_answer = False
+        """The service is about to begin a reply by itself."""
         self._speech = 0
         """Counts the stretches of speech, so that a timer knows its own."""
         self.takes: dict[type[server.ServerEvent], Callable[..., None]] = {
@@ -125,6 +127,7 @@ class Hearing:
         if not goes_on:
             talk.callbacks.speech_started(start)
         if talk.terms.answers:
+            self.awaits_answer = True
             # The answer to this turn covers what waits for one; a room that is never quiet does
             # not hold up what was typed.
             talk.responses.hold("turn")
@@ -146,12 +149,17 @@ class Hearing:
         self._talk.callbacks.speech_ended(end)
         if self._talk.terms.answers:
             speech = self._speech
-            self._talk.shell.after(ANSWER_COMES_S, lambda: self._go_on(speech))
+            self._talk.shell.after(ANSWER_COMES_S, lambda: self._unanswered(speech))
         else:
             # Nobody is to wait for an answer that is not wanted.
             name = self._talk.name("unanswered")
             self._talk.callbacks.response_started(name)
             self._talk.callbacks.response_done(name)
+
+    def _unanswered(self, speech: int) -> None:
+        if speech == self._speech:
+            self.awaits_answer = False
+        self._go_on(speech)
 
     def _go_on(self, speech: int) -> None:
         if speech == self._speech:
@@ -161,6 +169,7 @@ class Hearing:
         """The service answers: nothing waits for its answer any more."""
         self.manual.reply_begins()
         if not self._speaking:
+            self.awaits_answer = False
             self._talk.responses.release("turn")
 
     def _committed(self, event: server.Committed) -> None:
@@ -174,6 +183,7 @@ class Hearing:
             self.turns.of(event.item_id)
 
     def _timeout_triggered(self, event: server.TimeoutTriggered) -> None:
+        self.awaits_answer = True
         if event.item_id:
             self.turns.of(event.item_id).spoken = False
 
