@@ -670,3 +670,13 @@ def test_many_calls_are_forgotten_in_the_end() -> None:
         calls(hand, f"d{n}", "changing")
         answers(hand, f"d{n}")
     assert len(state.toolbox._schemas) <= 130
+
+
+def test_a_reply_that_began_before_a_call_stands_before_it() -> None:
+    hand = hand_with(tool(), values={("par", "Streamingmode"): "coalesce"})
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text="let me")
+    calls(hand)
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text=" see", final=True)
+    assert [row.role for row in hand.agent.rows] == ["assistant", "tool"]
+    assert [row.index for row in hand.agent.rows] == [0, 1]

@@ -64,7 +64,8 @@ class Transcript:
     @property
     def rows(self) -> list[Row]:
         """The table, oldest row first."""
-        return list(self._rows.values())
+        # A row has its place from its first word on, and is written once there is something in it.
+        return sorted(self._rows.values(), key=lambda row: row.index)
 
     # --- a past conversation
 
