@@ -115,6 +115,22 @@ def test_a_cancelled_reply_frees_the_place() -> None:
     run(talk)
 
 
+def test_a_cancel_before_the_reply_began_cancels_nothing() -> None:
+    row = Connection(reply=[Reply(says="Yes.")], options={"created_after_s": 0.2})
+
+    async def talk() -> None:
+        async with OpenAI(Script(connection=[row])) as service:
+            client = await opened(service)
+            await client.send("response.create")
+            await client.send("response.cancel")
+            error = (await client.until("error"))["error"]
+            assert error["code"] == "response_cancel_not_active"
+            assert (await client.done())["status"] == "completed"
+            assert not service.violations
+
+    run(talk)
+
+
 def test_a_response_beside_the_conversation_leaves_no_item() -> None:
     async def talk() -> None:
         async with OpenAI(speaking(reply=Reply(says="Aside."))) as service:

@@ -134,6 +134,9 @@ class Replies:
     async def _make(self, response: Response, asked: wire.ReplyConfig) -> None:
         session = self._session
         running = self._running[response.id]
+        if session.options.created_after_s:
+            await session.pause(session.options.created_after_s)
+        response.begun = True
         if session.options.created:
             await session.say("response.created", response=self._shown(running, "in_progress"))
         await session.say("rate_limits.updated", rate_limits=_limits(running.put_in.total))
@@ -178,7 +181,7 @@ class Replies:
             Refused: it is not active.
         """
         running = self.active if response_id is None else self._running.get(response_id)
-        if running is None or running.response.ended:
+        if running is None or running.response.ended or not running.response.begun:
             raise Refused(
                 "Cancellation failed: no active response found",
                 "response_cancel_not_active",

@@ -37,6 +37,7 @@ _KEPT_MS: Final = 5_000
 """Audio kept while nobody speaks and the service detects turns."""
 _EAGER_SILENCE_MS: Final = {"low": 1200, "medium": 600, "auto": 600, "high": 300}
 """What stands for understanding whether somebody has finished."""
+_DIARIZING: Final = "gpt-4o-transcribe-diarize"
 _UNREADABLE: Final = "audio_unintelligible"
 
 
@@ -328,6 +329,11 @@ class OpenAISession(RealtimeSession):
         # The final reading may differ from what its pieces said.
         for piece in _pieces((scripted.revisions or [scripted.text])[-1]):
             await self.say(f"{event}.delta", **at, delta=piece)
+        if wanted.model == _DIARIZING and scripted.text:
+            await self.say(
+                f"{event}.segment", **at, id=f"seg_{turn}", text=scripted.text, speaker="speaker_0",
+                start=0.0, end=item.audio_ms / 1000,
+            )  # fmt: skip
         item.content[0].transcript = scripted.text
         usage = self._book_reading(wanted, item)
         await self.say(f"{event}.completed", **at, transcript=scripted.text, usage=usage)

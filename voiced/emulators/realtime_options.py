@@ -17,6 +17,8 @@ class OpenAIOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     nowhere."""
     created: bool = True
     """Whether response.created comes; a race at an interruption can swallow it."""
+    created_after_s: float = 0.0
+    """How long response.created takes; a response.cancel before it cancels nothing."""
 
 
 class XAIOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

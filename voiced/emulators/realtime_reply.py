@@ -112,6 +112,8 @@ class Response:
         self.audio_ms = 0
         """How much audio was sent, of all items."""
         self.text = ""
+        self.begun = False
+        """Its beginning was told: before that there is nothing to cancel."""
         self.ended = False
         """Its end is being told: nothing can cancel it any more."""
         self._stage, self._dialect = stage, dialect
