@@ -183,6 +183,13 @@ def test_a_trace_is_what_the_journal_told_last() -> None:
     assert (trace.latencies_s, trace.told[0].sentence) == ([0.5], "gone")
 
 
+def test_a_trace_is_in_the_order_in_which_things_began() -> None:
+    began_later = journal.RowLine(**AT, row=row("1.2", "a tool", 1))
+    written_later = journal.RowLine(**AT, row=row("1.1", "whole at last", 0))
+    trace = traces.trace_of("s", lines(BEGAN, began_later, written_later), "")
+    assert [each.id for each in trace.transcript] == ["1.1", "1.2"]
+
+
 def test_a_journal_that_stops_anywhere_is_a_trace() -> None:
     whole = b"\n".join(lines(BEGAN, journal.RowLine(**AT, row=row("1.1", "hello"))))
     for cut in range(len(whole) + 1):

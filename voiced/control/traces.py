@@ -226,6 +226,11 @@ def trace_of(session_id: str, lines: Iterable[bytes], end_reason: str) -> Trace:
     return found.trace(end_reason)
 
 
+def _place(row: Row) -> int:
+    """Return where a row stands: it may have been written after one that began later."""
+    return row.index
+
+
 def _without_index(row: Row) -> TraceRow:
     columns = TraceRow.__struct_fields__
     return TraceRow(**{column: getattr(row, column) for column in columns})
@@ -300,7 +305,7 @@ class _Reading:
             cost_usd=self._usd,
             resume_handle=self._handle,
             legs=self._legs,
-            transcript=[_without_index(row) for row in self._rows.values()],
+            transcript=[_without_index(row) for row in sorted(self._rows.values(), key=_place)],
             latencies_s=self._latencies,
             told=self._told,
             spoken=list(self._spoken.values()),
