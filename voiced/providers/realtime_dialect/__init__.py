@@ -11,10 +11,20 @@
     conversation     all of these together: frames in, callbacks and client events out; pure
     connection       the socket under a conversation
 
-A second service plugs in with a `Dialect`: its rates, its table of errors (`Faults`), how it bills,
-how a turn by push-to-talk goes (a `ManualTurns` of its own), how it speaks word for word, and the
-few constants that say when a truncation is taken, when final words are final, whether a cancel must
-be sent. Its provider module builds the settings in its own shape, as plain JSON values in
-`SessionUpdate`, fills in `Terms` for the connection, and calls `connect`. Items and events of its
-own derive from `client.ClientItem` and `client.ClientEvent`. No code here asks which service it is.
+A second service plugs in with a `Dialect`. No code here asks which service it is.
+
+- Its table of errors is a `Faults`; what is in no row is told with the service's own words.
+- `bill`, `bill_transcription` and `bill_item` say what things cost. A service that tells a running
+  total has its `Dialect` made anew for each connection (`msgspec.structs.replace`).
+- A turn by push-to-talk is a `ManualTurns`: press, append, release, and what it hears of replies
+  and of speech meanwhile.
+- `said` speaks word for word, by a reply of its own or by a client event. Events and items that
+  only one service has derive from `client.ClientEvent` and `client.ClientItem`.
+- The constants say when a truncation is taken, when final words are final, whether a cancel must be
+  sent, and what is lost without a word and after how long.
+
+Its provider module makes the settings in its own shape, as JSON values in `SessionUpdate`, fills in
+`Terms`, calls `connect`, and hands on what the contract's functions are given:
+`conversation.hearing` takes sound and the gate's edges, `conversation` the rest. After each it
+awaits `Connection.flush`. `Connection.prime` takes history, in as many rows as the module likes.
 """

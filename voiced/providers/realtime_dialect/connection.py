@@ -49,6 +49,8 @@ class Connection:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._primed = asyncio.Event()
         self._waiting = asyncio.Event()
+        self._stirred = asyncio.Event()
+        """Something came or fell due."""
         self._sending = asyncio.Lock()
         self._timers: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,6 +104,14 @@ class Connection:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._socket.close()
 
+    async def hear(self, chunk: bytes) -> None:
+        """Send a chunk of the microphone, as soon as the service may hear it."""
+        while self.conversation.hearing.blocked and not self._ended:
+            self._stirred.clear()
+            await self._stirred.wait()
+        self.conversation.hearing.hear(chunk)
+        await self.flush()
+
     async def flush(self) -> None:
         """Send what waits in the outbox; return when the transport has taken it."""
         outbox = self.conversation.outbox
@@ -129,9 +139,14 @@ class Connection:
         def due() -> None:
             self._timers.discard(timer)
             call()
+            self._stirred.set()
 
         timer = self._loop.call_later(seconds, due)
         self._timers.add(timer)
+
+    def now(self) -> float:
+        """Tell the time."""
+        return self._loop.time()
 
     def opened(self) -> None:
         """Our settings are in force."""
@@ -147,6 +162,7 @@ class Connection:
         if self._ended:
             return
         self._ended = True
+        self._stirred.set()
         if self._ready.done():
             self.conversation.callbacks.closed(error)
         else:
@@ -172,6 +188,7 @@ class Connection:
         try:
             while True:
                 self.conversation.take(await self._socket.recv())
+                self._stirred.set()
         except ConnectionClosed as error:
             self.end(self.conversation.troubles.over(closing(error)))
 

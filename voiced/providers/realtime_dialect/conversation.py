@@ -21,7 +21,7 @@ from voiced.providers.realtime_dialect.client import ClientEvent
 from voiced.providers.realtime_dialect.dialect import Dialect, Terms
 from voiced.providers.realtime_dialect.hearing import Hearing
 from voiced.providers.realtime_dialect.items import Items, named
-from voiced.providers.realtime_dialect.responses import CLOSED_KEPT, TOKEN, Responses
+from voiced.providers.realtime_dialect.responses import CLOSED_KEPT, TOKEN, UNKNOWN, Responses
 from voiced.providers.realtime_dialect.troubles import Troubles
 
 HISTORY = "history"
@@ -416,7 +416,7 @@ class Conversation:
         goes_on: bool = True,
     ) -> None:
         """A reply has ended: tell it, send what waited for that, and go on."""
-        if not self.responses.is_muted(response):
+        if not self.responses.is_muted(response) and response != UNKNOWN:
             self.callbacks.response_done(response, _STATUS.get(status, "completed"))
         for event in self._late.pop(response, []):
             self.send(event)

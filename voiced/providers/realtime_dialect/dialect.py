@@ -46,6 +46,10 @@ def no_bill(conversation: Conversation, item: ClientItem) -> None:
     """Bill nothing for an item: where its tokens are billed with the replies."""
 
 
+def serves_nothing(conversation: Conversation, name: str) -> None:
+    """Leave every call to us."""
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One service's way of speaking the protocol."""
 
@@ -65,6 +69,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How words are spoken as they are: by a reply of its own, or by an event that needs none."""
     bill_item: Callable[[Conversation, ClientItem], Bill | None] = no_bill
     """What an item that we create costs, where that is billed apart."""
+    serves: Callable[[Conversation, str], Bill | None] = serves_nothing
+    """What a call costs that the service carries out itself, by its name; None = it is ours."""
     stops_itself: bool = True
     """False: on the user's speech a cancel is sent even where the service interrupts by itself."""
     truncates_at_once: bool = True
@@ -73,6 +79,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """False: a turn's final words may come several times; the last before the reply counts."""
     turn_follows_cancel: bool = True
     """After stopping a reply for the user's speech, the service answers that turn by itself."""
+    forgets_replies: bool = False
+    """Where the user speaks on in a turn that was taken for over, the reply to it is dropped and
+    never told to be done."""
+    answers_bare: bool = True
+    """False: by push-to-talk a request is dropped when nothing is new since the last reply."""
+    waits_to_go_on: bool = False
+    """The reply to a tool's result is asked for when what was said before it has sounded."""
     limit_signals: Mapping[str, str] = {}
     """The service's name of a limit -> the channel that shows what remains of it."""
     taken_within_s: float = 0.0
@@ -96,6 +109,8 @@ class ManualTurns:
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
         self.pressed = False
+        self.blocked = False
+        """The service must not hear anything now."""
         self.appended = 0
         """Bytes since the turn began."""
 

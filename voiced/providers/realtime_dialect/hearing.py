@@ -104,6 +104,15 @@ class Hearing:
         if self._talk.terms.manual:
             self.drop_turn()
 
+    def is_committed(self, name: str) -> bool:
+        """Whether the service has taken a turn of ours."""
+        return all(commit[0] != name for commit in self._commits)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the service must not hear anything now."""
+        return self._talk.terms.manual and self.manual.blocked
+
     def drop_turn(self) -> None:
         """Tell that the microphone's last turn held nothing."""
         self._talk.callbacks.user_turn_dropped(self._talk.name("empty"), self.turns.taken)
@@ -117,7 +126,7 @@ class Hearing:
         if event.item_id:
             turn = self.turns.of(event.item_id)
             # A turn may be taken for over too early; it goes on under its name.
-            goes_on, turn.begun = turn.begun, True
+            goes_on, turn.begun, turn.running = turn.begun, True, True
             turn.start = start if turn.start is None else turn.start
         if talk.terms.manual:
             self.manual.speech_heard()
@@ -126,6 +135,9 @@ class Hearing:
         self._speech += 1
         if not goes_on:
             talk.callbacks.speech_started(start)
+        elif talk.dialect.forgets_replies:
+            self.turns.goes_on(turn)
+            talk.forgotten()
         if talk.terms.answers:
             self.awaits_answer = True
             # The answer to this turn covers what waits for one; a room that is never quiet does
@@ -142,7 +154,8 @@ class Hearing:
     def _speech_stopped(self, event: server.SpeechStopped) -> None:
         end = self.turns.sample(event.audio_end_ms)
         if event.item_id:
-            self.turns.of(event.item_id).end = end
+            turn = self.turns.of(event.item_id)
+            turn.end, turn.running = end, False
         if self._talk.terms.manual:
             return
         self._speaking = False
@@ -168,6 +181,7 @@ class Hearing:
     def reply_begins(self) -> None:
         """The service answers: nothing waits for its answer any more."""
         self.manual.reply_begins()
+        self.turns.answer(running=self._talk.terms.manual and not self.manual.pressed)
         if not self._speaking:
             self.awaits_answer = False
             self._talk.responses.release("turn")
@@ -179,8 +193,10 @@ class Hearing:
             if event.item_id:
                 turn = self.turns.of(event.item_id)
                 turn.start, turn.end = start, end
-        elif event.item_id:
-            self.turns.of(event.item_id)
+        if event.item_id:
+            turn = self.turns.of(event.item_id)
+            turn.running = False
+            turn.answered |= bool(self._talk.responses.active)
 
     def _timeout_triggered(self, event: server.TimeoutTriggered) -> None:
         self.awaits_answer = True
@@ -198,7 +214,7 @@ class Hearing:
     def _transcription_updated(self, event: server.TranscriptionUpdated) -> None:
         turn = self.turns.of(event.item_id)
         if event.transcript and not turn.settled:
-            turn.text = event.transcript
+            turn.text = event.transcript.removeprefix(turn.earlier)
             self._tell(turn, turn.text)
 
     def _transcription_completed(self, event: server.TranscriptionCompleted) -> None:
@@ -209,8 +225,8 @@ class Hearing:
             talk.callbacks.usage(event.item_id, bill.usd, bill.detail, aside=True)
         if turn.settled:
             return
-        turn.text = event.transcript or ""
-        if talk.dialect.finals_at_once:
+        turn.text, turn.read = (event.transcript or "").removeprefix(turn.earlier), True
+        if talk.dialect.finals_at_once or (turn.replied and event.status != "in_progress"):
             self._settle(turn)
         elif turn.text.strip():
             self._tell(turn, turn.text)
@@ -226,7 +242,7 @@ class Hearing:
     def reply_comes(self) -> None:
         """Something of a reply has come: words that were held are final."""
         if not self._talk.dialect.finals_at_once:
-            for turn in self.turns.unsettled():
+            for turn in self.turns.replied():
                 self._settle(turn)
 
     def answered(self) -> None:

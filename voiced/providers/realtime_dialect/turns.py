@@ -17,6 +17,16 @@ class Turn:
     end: int | None = None
     begun: bool = False
     """Its beginning was told."""
+    running: bool = False
+    """The user is speaking, as far as the service has told."""
+    read: bool = False
+    """The service has written it down, if only as nothing."""
+    answered: bool = False
+    """A reply to it was begun."""
+    replied: bool = False
+    """Something of that reply has come."""
+    earlier: str = ""
+    """Words of it that were told to be final, before the user spoke on."""
     text: str = ""
     settled: bool = False
     """Its final words were told, or that it has none."""
@@ -66,8 +76,27 @@ class Turns:
         return self._turns[item]
 
     def unsettled(self) -> list[Turn]:
-        """Return the turns with words whose final ones were not told."""
-        return [turn for turn in self._turns.values() if turn.text and not turn.settled]
+        """Return the turns that were written down and whose final words were not told."""
+        turns = self._turns.values()
+        return [turn for turn in turns if (turn.text or turn.read) and not turn.settled]
+
+    def answer(self, *, running: bool) -> None:
+        """A reply begins: to every turn but, unless `running`, the one that is being spoken."""
+        for turn in self._turns.values():
+            turn.answered |= running or not turn.running
+
+    def replied(self) -> list[Turn]:
+        """Something of a reply has come; return the turns whose words are final by that."""
+        for turn in self._turns.values():
+            turn.replied |= turn.answered
+        return [turn for turn in self.unsettled() if turn.replied]
+
+    def goes_on(self, turn: Turn) -> None:
+        """The user speaks on in a turn that was taken for over; what was told stays told."""
+        turn.answered = turn.replied = turn.read = False
+        if turn.settled:
+            turn.settled, turn.earlier, turn.text = False, turn.text, ""
+            turn.item = f"{turn.item}+"
 
     def open(self) -> list[Turn]:
         """Return the turns that ended and of which nothing final was told."""
