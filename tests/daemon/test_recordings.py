@@ -160,6 +160,17 @@ def test_nothing_of_the_room_while_the_gate_was_closed(stage: Stage) -> None:
         assert closed[0] <= span[-1] + frame <= closed[1]
 
 
+def test_a_session_that_leaves_no_trace_can_be_recorded(stage: Stage) -> None:
+    stage.put("Recording", "session")
+    stage.put("Sessiontracing", 0)
+    since = stage.connect()
+    stage.pass_by(RATE // 4)
+    stage.disconnect()
+    path = finished(stage, since)
+    assert read_wav(path)[1].shape[0] >= RATE // 4
+    assert [each.name for each in path.parent.glob(f"{path.stem}*")] == [path.name]
+
+
 def test_each_turn_gets_a_file(stage: Stage) -> None:
     stage.put("Recording", "turns")
     stage.put("Recordingformat", "flac")

@@ -329,6 +329,27 @@ def test_dropping_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_predecessor_could_not_erase_is_gone_when_a_session_begins_anew(
+    tmp_path: Path,
+) -> None:
+    room = Room()
+    room.gate(True)
+    forgotten = Session(room, tmp_path, what="both", form="flac")
+    room.pass_by(9000)
+    forgotten.recording.mark(
+        MarkTurn(agent="a", session_id=STEM, role="user", id="1.1", start_frame=0, end_frame=900)
+    )
+    forgotten.finish()
+    room.stream(rate=16_000)
+    other = tmp_path / f"{STEM}0.wav"
+    other.write_bytes(b"another's")
+    fresh = Session(room, tmp_path)
+    room.pass_by(1000)
+    fresh.finish()
+    assert sorted(each.name for each in tmp_path.iterdir()) == [f"{STEM}.wav", other.name]
+    assert fresh.check().all()
+
+
 def test_without_a_microphone_it_says_that_nothing_was_recorded(tmp_path: Path) -> None:
     room = Room()
     room.device_fd, room.device = DeviceSegment.create()

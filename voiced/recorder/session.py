@@ -8,6 +8,7 @@ time is silence of the same length, noted as a hole.
 from __future__ import annotations
 
 import contextlib
+import re
 from array import array
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -80,6 +81,9 @@ class Recording:
         self._retry_at = self._header_at = self._idle_since = 0.0
         if self._parts:
             self._resume(self._parts[-1])
+        else:
+            # Of a predecessor that died before it could erase it, or tell of it.
+            _erase(self._folder, wanted.session_id)
 
     # --- control's words
 
@@ -92,14 +96,7 @@ class Recording:
         if self._file is not None:
             self._file.abandon()
             self._file = None
-        for part in self._parts:
-            with contextlib.suppress(OSError):
-                (self._folder / part.file).unlink(missing_ok=True)
-        turns = self._turns_folder
-        with contextlib.suppress(OSError):
-            for each in turns.iterdir():
-                each.unlink()
-            turns.rmdir()
+        _erase(self._folder, self.wanted.session_id)
 
     def keep_wav(self) -> None:
         """Pack nothing any more: there is no time for it."""
@@ -207,13 +204,10 @@ class Recording:
         assert epoch is not None  # There is a chunk.
         _make_folder(self._folder)
         number = self._parts[-1].number + 1 if self._parts else 1
-        while True:
-            name = self._name(number)
-            try:
-                self._file = WavFile(self._folder / name, epoch.samplerate, STEREO)
-                break
-            except FileExistsError:
-                number += 1  # Of a predecessor that died before it could tell.
+        name = self._name(number)
+        # One that is there was never told of: what it holds is read again.
+        (self._folder / name).unlink(missing_ok=True)
+        self._file = WavFile(self._folder / name, epoch.samplerate, STEREO)
         delay = self._reader.delay = self._reader.echo_delay()
         self._parts.append(
             Part(
@@ -423,6 +417,24 @@ class Recording:
                     sentence=sentence,
                 )
             )
+
+
+def _erase(folder: Path, session_id: str) -> None:
+    """Remove every file that a recorder may have made of a session."""
+    ours = re.compile(
+        rf"\.?{re.escape(session_id)}((\.part\d+)?\.(wav|flac)(\.part)?|(?P<turns>\.turns))"
+    )
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            found = ours.fullmatch(path.name)
+            if found is None:
+                continue
+            if found["turns"] and not path.is_symlink():
+                for turn in path.iterdir():
+                    turn.unlink()
+                path.rmdir()
+            else:
+                path.unlink()
 
 
 def _make_folder(folder: Path) -> None:
