@@ -18,6 +18,7 @@ from voiced.emulators.script import Call, Connection, Fault, Heard, Reply, Scrip
 from voiced.emulators.server import Emulator
 from voiced.emulators.xai import XAI
 from voiced.errors import ConfigError
+from voiced.inference.models import EngineUnavailable
 
 PATH = "/v1/realtime?model=gpt-realtime-2.1"
 LONG = Reply(says="One two three four five six seven eight nine ten")
@@ -237,3 +238,24 @@ def test_a_script_for_another_service_is_told_at_the_start() -> None:
     script = Script(connection=[Connection(options={"old_names": True})])
     with pytest.raises(ConfigError, match="old_names"):
         OpenAI(script)
+
+
+def test_what_is_not_installed_is_told_and_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise EngineUnavailable("it is not installed")
+
+    monkeypatch.setattr("voiced.inference.recogniser.shared", missing)
+    monkeypatch.setattr("voiced.inference.speech.shared", missing)
+
+    async def talk() -> None:
+        row = Connection(speech=[(0, 100)], reply=[Reply(says="Hello")])
+        async with OpenAI(Script(connection=[row]), hearing=True, voice="auto") as service:
+            assert await service.warm() == ["it is not installed"] * 2
+            client = await Client.open(service.url, PATH)
+            await client.append(silence(200))
+            await client.done()
+            # A tone for six characters, and a turn that nobody could read.
+            assert service.records[0].audio_out_s == pytest.approx(0.33)
+            assert service.records[0].heard == [""]
+
+    run(talk)

@@ -123,6 +123,8 @@ async def _serve(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ending.set)
     async with emulator:
+        for missing in await emulator.warm():
+            print(f"voiced emulate: {missing}", file=sys.stderr)
         print(emulator.url, flush=True)
         if emulator.certificate is not None:
             print(f"SSL_CERT_FILE={emulator.certificate}", flush=True)

@@ -51,6 +51,11 @@ class Mouth:
     def __init__(self, engines: Engines | None, pace: Pace = "burst", speed: float = 1.0) -> None:
         self._engines, self.pace, self._speed = engines, pace, speed
 
+    @property
+    def speaks(self) -> bool:
+        """Whether it speaks words, as far as it is known; else tones."""
+        return self._engines is not None
+
     async def speak(
         self, text: str, rate: int, *, rate_of_speech: float = 1.0, delta_ms: int = 200
     ) -> AsyncIterator[Delta]:

@@ -26,6 +26,7 @@ from voiced.emulators.script import Fault, Script
 from voiced.emulators.violations import Violations
 from voiced.errors import ConfigError
 from voiced.inference.engines import Engines
+from voiced.inference.models import EngineUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +198,26 @@ class Emulator(ABC):
     def records(self) -> list[Record]:
         """What every connection was."""
         return [session.link.record for session in self.sessions]
+
+    async def warm(self) -> list[str]:
+        """Load the engines, so that the first reply does not wait for them.
+
+        Returns:
+            A sentence for each that is missing; its work is then done by script and tones.
+        """
+        if self.engines is None:
+            return []
+        loading: list[asyncio.Future[Any]] = []
+        if self.hearing is not None:
+            loading.append(self.hearing.recognition.warm())
+        if self.mouth.speaks:
+            loading.append(self.engines.speech.submit(lambda voices: voices.of("")))
+        done = await asyncio.gather(*loading, return_exceptions=True)
+        failed = [error for error in done if isinstance(error, BaseException)]
+        for error in failed:
+            if not isinstance(error, EngineUnavailable):
+                raise error
+        return [str(error) for error in failed]
 
     async def pause(self, seconds: float) -> None:
         """Wait in the emulator's own time."""
