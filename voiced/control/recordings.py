@@ -184,41 +184,54 @@ class Recordings:
         fresh = part.number not in running.parts
         running.parts[part.number] = part
         if fresh and running.record.what != "turns":
-            self._write(running, part.file, "session", part.anchors[0].near_frame)
+            began = self._time_of(part.anchors[0].near_frame)
+            self._write(running, self._line(file=part.file, what="session", began=began))
 
     def _file(self, message: FileFinished) -> None:
         running = self._running.get(message.session_id)
         if running is None:
             return
-        begun = running.parts.get(message.number)
         if message.what == "turn":
             running.marks.pop((message.id, message.start_frame), None)
-        self._write(
-            running,
-            message.file,
-            message.what,
-            message.near_frame,
+        begun = running.parts.get(message.number)
+        line = self._line(
+            file=message.file,
+            what=message.what,
+            began=self._time_of(message.near_frame),
             seconds=round(message.seconds, 6),
             holes=tuple(message.holes),
             id=message.id,
             instead_of=begun.file if begun is not None else "",
         )
+        self._write(running, line)
         self._finished(running.record.agent, str(Path(running.record.folder, message.file)))
 
-    def _write(
-        self, running: _Running, file: str, what: str, near_frame: int, **more: object
-    ) -> None:
-        """Name a recording in its session's journal or trace."""
-        line = journal.RecordingLine(
+    def _line(
+        self,
+        *,
+        file: str,
+        what: str,
+        began: str,
+        seconds: float = 0.0,
+        holes: tuple[tuple[float, float], ...] = (),
+        id: str = "",
+        instead_of: str = "",
+    ) -> journal.RecordingLine:
+        return journal.RecordingLine(
             at=_iso(time.time()),
             mono_ns=self._clock.mono_ns(),
             file=file,
             what=what,
-            began=self._time_of(near_frame),
-            **more,  # type: ignore[arg-type]
+            began=began,
+            seconds=seconds,
+            holes=holes,
+            id=id,
+            instead_of=instead_of,
         )
-        record = running.record
-        self._books.recorded(Path(record.folder), record.session_id, line)
+
+    def _write(self, running: _Running, line: journal.RecordingLine) -> None:
+        """Name a recording in its session's journal or trace."""
+        self._books.recorded(Path(running.record.folder), running.record.session_id, line)
 
     def _time_of(self, near_frame: int) -> str:
         """Return when a near frame passed, as people read it."""

@@ -12,7 +12,7 @@ import socket
 import time
 from typing import assert_never
 
-from voiced.errors import ExitCode, RemoteProtocolError
+from voiced.errors import ChannelClosed, ExitCode, RemoteProtocolError
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.framing import PROTOCOL_VERSION, Attach, Decoder, Hello, Shutdown, encode
 from voiced.messages.recorder import (
@@ -32,10 +32,6 @@ AT_ONCE_S = 0.1
 """How long it reads or packs before it looks at the channel and stamps again."""
 SEND_TIMEOUT_S = 2.0
 """A control process that takes nothing for so long is as good as gone."""
-
-
-class Gone(Exception):
-    """Control is gone."""
 
 
 class Service:
@@ -67,7 +63,7 @@ class Service:
                 more |= self._pack()
             self._finish_all()
             return ExitCode.DONE
-        except Gone:
+        except ChannelClosed:
             # What is on disk is whole; a new daemon packs nothing of it.
             return ExitCode.CONTROL_GONE
         finally:
@@ -81,9 +77,9 @@ class Service:
         try:
             received = self._socket.recv(65536)
         except OSError as error:
-            raise Gone from error
+            raise ChannelClosed("control is gone") from error
         if not received:
-            raise Gone
+            raise ChannelClosed("control is gone")
         for message in self._decoder.receive(received):
             self._take(message)
 
@@ -91,7 +87,7 @@ class Service:
         try:
             self._socket.sendall(encode(message))
         except OSError as error:
-            raise Gone from error
+            raise ChannelClosed("control is gone") from error
 
     def _take(self, message: ToRecorder) -> None:
         match message:
