@@ -26,6 +26,11 @@ from voiced.providers.realtime_dialect.troubles import Troubles
 
 HISTORY = "history"
 """Why nothing is asked for while the service takes the conversation so far."""
+PLAYBACK = "playback"
+"""Why nothing is asked for while a reply still sounds."""
+NEARLY_S = 0.3
+"""So long before what was said has sounded the next reply may be asked for."""
+PLAYBACK_MOST_S = 15.0
 
 
 class Shell(Protocol):
@@ -36,6 +41,9 @@ class Shell(Protocol):
 
     def cut(self, running: str) -> None:
         """Silence the loudspeaker, then call `heard` with what was heard and with `running`."""
+
+    def now(self) -> float:
+        """Tell the time, s."""
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
         """Call back later, while the connection lasts."""
@@ -93,6 +101,8 @@ class Conversation:
         self._priming: set[str] = set()
         self._late: dict[str, list[ClientEvent]] = {}
         self._updates: list[ClientEvent] = []
+        self._sounds_until = 0.0
+        """When what the service has sent will have sounded, if it sounds as it comes."""
         self._billed: deque[str] = deque(maxlen=CLOSED_KEPT)
         self._take: dict[type[server.ServerEvent], Callable[..., None]] = {
             server.SessionCreated: self._session_created,
@@ -121,8 +131,12 @@ class Conversation:
         """Put an event behind everything that waits to be sent."""
         self.outbox.append(event)
         self.shell.wake()
-        if isinstance(event, client.ResponseCreate) and self.dialect.taken_within_s:
-            token = self.responses.requested
+        if isinstance(event, client.ItemCreate):
+            bill = self.dialect.bill_item(self, event.item)
+            if bill is not None:
+                self.callbacks.usage(str(event.event_id), bill.usd, bill.detail, aside=True)
+        token = self.responses.requested
+        if token and event.event_id == token and self.dialect.taken_within_s:
             self.shell.after(self.dialect.taken_within_s, lambda: self.responses.lost(token))
 
     def name(self, what: str) -> str:
@@ -148,10 +162,7 @@ class Conversation:
     def say(self, text: str) -> None:
         """Have words spoken as they are."""
         said = self.dialect.said(text)
-        if isinstance(said, ClientEvent):
-            self.send(said)
-        else:
-            self.responses.want_said(said)
+        self.responses.want_said(said)
 
     def note(self, text: str) -> None:
         """Give context that is not to be answered."""
@@ -165,9 +176,6 @@ class Conversation:
     def create(self, item: client.ClientItem, name: str) -> None:
         """Put an item into the conversation; an error about it names `name`."""
         self.send(client.ItemCreate(event_id=name, item=item))
-        bill = self.dialect.bill_item(self, item)
-        if bill is not None:
-            self.callbacks.usage(name, bill.usd, bill.detail, aside=True)
 
     def prime(self, rows: Sequence[HistoryRow], respond: bool) -> None:
         """Give the conversation so far, a row an item; `Shell.primed` tells that all are there.
@@ -220,6 +228,8 @@ class Conversation:
 
     def heard(self, heard: Sequence[HeardItem], running: str) -> None:
         """Tell the service what was heard of what was cut while the reply `running` was sent."""
+        self._sounds_until = 0.0
+        self.responses.release(PLAYBACK)
         for event in self.items.cut(heard, running):
             if self.dialect.truncates_at_once or self.responses.active != running:
                 self.send(event)
@@ -229,9 +239,18 @@ class Conversation:
     def cancel(self) -> str:
         """Stop the reply that runs, or was asked for; return the running one's name."""
         running = self.responses.cancel()
-        if running and self.dialect.done_within_s:
-            self.shell.after(self.dialect.done_within_s, lambda: self._given_up(running))
+        self._await_end(running)
         return running
+
+    def forgotten(self) -> None:
+        """The service has dropped the reply that runs, without a word."""
+        if self.responses.active:
+            self._over(self.responses.active, "cancelled", goes_on=False)
+
+    def _await_end(self, response: str) -> None:
+        """Wait no longer than the dialect does for the end of a reply that was stopped."""
+        if response and self.dialect.done_within_s:
+            self.shell.after(self.dialect.done_within_s, lambda: self._given_up(response))
 
     def _given_up(self, response: str) -> None:
         if self.responses.active == response:
@@ -302,6 +321,8 @@ class Conversation:
         self.hearing.reply_begins()
         if heard:
             self.callbacks.response_started(response)
+        else:
+            self._await_end(response)
 
     def _runs(self, response: str) -> bool:
         """Whether what comes of a reply is wanted; one that was not announced begins by it."""
@@ -326,6 +347,9 @@ class Conversation:
             item = self.items.of(event.response_id, event.item_id, event.content_index)
             item.received += len(event.delta)
             self.spoken = True
+            if self.dialect.waits_to_go_on:
+                now, seconds = self.shell.now(), len(event.delta) / (2 * self.dialect.rate_out)
+                self._sounds_until = max(now, self._sounds_until) + seconds
             self.callbacks.audio(event.response_id, named(item.id, item.content_index), event.delta)
 
     def _audio_done(self, event: server.AudioDone) -> None:
@@ -379,7 +403,7 @@ class Conversation:
             for item in _output(event.response.output):
                 self._call(response, item)
             self.hearing.answered()
-        elif status == "failed" and details.error is not None:
+        elif status == "failed":
             self.troubles.failed(details.error)
         elif status == "incomplete":
             self._incomplete(details.reason or "incomplete")
@@ -434,7 +458,14 @@ class Conversation:
         if item.type != "function_call" or item.status != "completed" or not item.call_id:
             return
         call = Call(item.call_id, item.name or "", response)
+        served = self.dialect.serves(self, call.name)
+        if served is not None:
+            call.response = ""
         if not self.calls.begin(call):
+            return
+        if served is not None:
+            if served.usd:
+                self.callbacks.usage(call.id, served.usd, served.detail, aside=True)
             return
         if not is_object(item.arguments or ""):
             call.output = result_text(False, "the arguments are no JSON object")
@@ -445,6 +476,8 @@ class Conversation:
 
     def _send_results(self, response: str) -> None:
         ready, complete = self.calls.ready(response)
+        if complete and self.dialect.waits_to_go_on:
+            self._hold_for_playback()
         for call in ready:
             name = self.name("out")
             assert call.output is not None
@@ -453,6 +486,14 @@ class Conversation:
                 self.responses.want(name)
             if call.later:
                 self.result(call.id, call.name, True, call.later)
+
+
+    def _hold_for_playback(self) -> None:
+        """Ask for nothing before what was said has sounded, or nearly."""
+        left = min(self._sounds_until - self.shell.now() - NEARLY_S, PLAYBACK_MOST_S)
+        if left > 0:
+            self.responses.hold(PLAYBACK)
+            self.shell.after(left, lambda: self.responses.release(PLAYBACK))
 
 
 _STATUS = {"completed": "completed", "cancelled": "cancelled", "failed": "failed"}

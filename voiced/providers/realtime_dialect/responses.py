@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from voiced.providers.realtime_dialect.client import (
     ClientEvent,
     ResponseCancel,
@@ -55,8 +57,8 @@ class Responses:
         self.requested = ""
         self._send = send
         self._wants: dict[str, _Want] = {}
-        self._says: deque[ResponseParameters] = deque()
-        self._said: dict[str, ResponseParameters] = {}
+        self._says: deque[ResponseParameters | ClientEvent] = deque()
+        self._said: dict[str, ResponseParameters | ClientEvent] = {}
         """Word for word requests that were sent, by token."""
         self._holds: set[str] = set()
         self._cancelled: set[str] = set()
@@ -67,6 +69,7 @@ class Responses:
         self._muted: set[str] = set()
         self._count = 0
         self._collisions = 0
+        self._losses = 0
 
     # --- what wants an answer
 
@@ -90,9 +93,9 @@ class Responses:
         self._wants[item] = _Want(acked=acked)
         self.go()
 
-    def want_said(self, parameters: ResponseParameters) -> None:
-        """Have one particular reply, as soon as that can be."""
-        self._says.append(parameters)
+    def want_said(self, said: ResponseParameters | ClientEvent) -> None:
+        """Have one particular reply, as soon as that can be; an event asks for it by itself."""
+        self._says.append(said)
         self.go()
 
     def ack(self, item: str) -> None:
@@ -122,9 +125,14 @@ class Responses:
         elif any(not want.request for want in self._wants.values()):
             self._request(None)
 
-    def _request(self, said: ResponseParameters | None) -> None:
+    def _request(self, said: ResponseParameters | ClientEvent | None) -> None:
         self._count += 1
         token = f"{REQUEST}_{self._count}"
+        if isinstance(said, ClientEvent):
+            self._said[token] = said
+            self.requested = token
+            self._send(msgspec.structs.replace(said, event_id=token))
+            return
         metadata = {TOKEN: token}
         if said is None:
             parameters = ResponseParameters(metadata=metadata)
@@ -153,7 +161,7 @@ class Responses:
         self.active = response
         if ours:
             self.requested = ""
-            self._collisions = 0
+            self._collisions = self._losses = 0
         self._said.pop(token, None)
         for item, want in list(self._wants.items()):
             if (want.acked and not ours) or (token and want.request == token):
@@ -205,8 +213,18 @@ class Responses:
         self.go()
 
     def lost(self, token: str) -> None:
-        """Our request was neither taken up nor refused in all this time: it is made again."""
-        if token == self.requested and not self.active:
+        """Our request was neither taken up nor refused in all this time: it is made once more."""
+        if token != self.requested:
+            return
+        if self.active:
+            # Another reply took the place: what was asked for is asked for behind it.
+            self._restore(token)
+            return
+        self._losses += 1
+        if self._losses > 1:
+            self._losses = 0
+            self.refused(token)
+        else:
             self.postponed(token)
 
     def refused(self, token: str) -> None:

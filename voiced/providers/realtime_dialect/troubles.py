@@ -40,6 +40,8 @@ class Troubles:
         self._limit_s = 0.0
         self._retried = False
         self._expired = False
+        self._reason: Verdict | None = None
+        """The last error that no event of ours has caused: it may be why a reply fails."""
         self.takes: dict[type[server.ServerEvent], Callable[..., None]] = {
             server.RateLimitsUpdated: self._rate_limits,
             server.ErrorEvent: self._error,
@@ -70,6 +72,8 @@ class Troubles:
         if not talk.is_open:
             self._not_opened(verdict)
             return
+        if not asked:
+            self._reason = verdict
         talk.refused(asked)
         if asked.startswith(COMMIT):
             talk.hearing.uncommitted(asked)
@@ -90,13 +94,17 @@ class Troubles:
         self._retried = True
         return True
 
-    def failed(self, fault: server.Fault) -> None:
-        """A reply has failed for this reason."""
-        self._follow(self._talk.dialect.faults.judge(fault), failed=True)
+    def failed(self, fault: server.Fault | None) -> None:
+        """A reply has failed for this reason; None = an error before it told why."""
+        reason, self._reason = self._reason, None
+        if fault is not None:
+            self._follow(self._talk.dialect.faults.judge(fault), failed=True)
+        elif reason is not None and self._may_retry(reason):
+            self._again()
 
     def succeeded(self) -> None:
         """A reply was completed: the next one that fails is asked for again."""
-        self._retried = False
+        self._retried, self._reason = False, None
 
     def _not_opened(self, verdict: Verdict) -> None:
         """The service objects while the session is being opened."""
@@ -136,7 +144,9 @@ class Troubles:
     def _again(self) -> None:
         """Have a reply that failed asked for once more; a second failure stands."""
         self._retried = True
-        self._talk.responses.want(self._talk.name("again"), acked=True)
+        talk = self._talk
+        if talk.dialect.answers_bare or not talk.terms.manual:
+            talk.responses.want(talk.name("again"), acked=True)
 
     # --- limits
 
