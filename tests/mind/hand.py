@@ -42,6 +42,8 @@ class Hand:
             AgentSetup(name="a", attempts=self.attempts, **setup)  # type: ignore[arg-type]
         )
         self.ns = 1000 * SECOND
+        self.wall_set = 0.0
+        """By how much somebody has set the wall clock, s."""
         self.network_up = False
         self.legs: set[int] = set()
         """Legs that the network process holds."""
@@ -57,7 +59,7 @@ class Hand:
 
     @property
     def instant(self) -> Instant:
-        return Instant(mono_ns=self.ns, wall=WALL + self.ns / 1e9 - 1000.0)
+        return Instant(mono_ns=self.ns, wall=WALL + self.wall_set + self.ns / 1e9 - 1000.0)
 
     def give(self, event: inputs.AgentInput) -> list[effects.Effect]:
         out = self.agent.handle(event, self.instant)
@@ -96,6 +98,9 @@ class Hand:
             case wire.OpenLeg():
                 assert not self.legs, "a second leg was opened"
                 assert not self.dialled or message.leg > self.dialled[-1].leg
+                assert self.agent._state.allowance.left_usd > 0, "dialled without money"
+                limit = self.agent._state.parameters.number("Maxreplayrows")
+                assert len(message.history) <= limit, "more rows than Maxreplayrows"
                 self.dialled.append(message)
                 self.legs.add(message.leg)
             case wire.CloseLeg():

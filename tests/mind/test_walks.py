@@ -6,6 +6,7 @@ that fails, which takes minutes.
 
 from __future__ import annotations
 
+import math
 import os
 
 import hypothesis.strategies as st
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from voiced.messages import network as wire
 from voiced.mind import effects, inputs, journal
 from voiced.mind.inputs import Origin
+from voiced.mind.parameters import Place
 from voiced.mind.session import LABELS, Lifecycle
 
 from .hand import OSC, PEDAL, Hand, card
@@ -134,6 +136,9 @@ class Walk(RuleBasedStateMachine):
         self.row_facts: dict[str, tuple[int, str, str]] = {}
         self.journals: dict[str, dict[str, effects.Row]] = {}
         self.spent: dict[str, float] = {}
+        self.booked = ("", 0.0)
+        self.cut_leg = self.dialled_leg = -1
+        self.kept: dict[Place, wire.Value] = {}
         self.starts = self.ends = 0
         self.seen = self.said = 0
         self.hand.give(inputs.Started(connect=connect, muted=muted))
@@ -171,6 +176,14 @@ class Walk(RuleBasedStateMachine):
     @rule(seconds=SECONDS)
     def sleep(self, seconds: float) -> None:
         self.hand.sleep(seconds)
+
+    @rule(seconds=st.sampled_from([-86_400.0, -3.0, 3.0, 86_400.0]))
+    def clock_is_set(self, seconds: float) -> None:
+        self.hand.wall_set += seconds
+
+    @rule(usd=st.sampled_from([math.inf, math.inf, 1.0, 0.001, 0.0, -0.5]))
+    def allowance(self, usd: float) -> None:
+        self.hand.give(inputs.SetAllowance(left_usd=usd, sentence="budget.day is spent"))
 
     # --- the hands
 
@@ -346,6 +359,8 @@ class Walk(RuleBasedStateMachine):
                     assert "secret-words" not in row.message
                 case effects.Callback(name="onSessionStart"):
                     self.starts += 1
+                case effects.Callback(name="onError", args=("budget", *_)):
+                    self.cut_leg = self.dialled_leg
                 case effects.Callback(name="onSessionEnd"):
                     self.ends += 1
                 case effects.Spend():
@@ -357,12 +372,15 @@ class Walk(RuleBasedStateMachine):
                 case effects.Journal():
                     self._journal(effect)
                 case effects.Send(message=wire.OpenLeg() as dial):
-                    assert len(dial.history) <= 20
+                    self.dialled_leg = dial.leg
                     assert {row.role for row in dial.history} <= {"user", "assistant"}
                     assert "Apikey" not in dial.parameters
                 case effects.Send(message=wire.ToolResult() as given):
                     assert (given.leg, given.call_id) not in self.answered, "answered twice"
                     self.answered.add((given.leg, given.call_id))
+                case effects.Send(message=wire.LegMessage() as sent):
+                    over = sent.leg == self.cut_leg and not isinstance(sent, wire.CloseLeg)
+                    assert not over, f"sent after the budget: {sent}"
                 case effects.RunTool():
                     self.runs[effect.call_id] = effect
                     if effect.name == "set_lights":
@@ -371,7 +389,11 @@ class Walk(RuleBasedStateMachine):
                     self.called += 1
                 case effects.Callback(name="onToolResult"):
                     self.told_results += 1
-                case effects.Told() | effects.Keep():
+                case effects.Keep(page=page, name=name, value=value):
+                    assert value != "secret-words"
+                    assert name not in ("Talk", "Inputtext", "Loadsessionfile", "Apikey")
+                    self.kept[page, name] = value
+                case effects.Told():
                     assert effect.value != "secret-words"
             assert self.ends <= self.starts <= self.ends + 1
 
@@ -430,6 +452,9 @@ class Walk(RuleBasedStateMachine):
         cost = self.hand.agent._state.cost
         spent = self.spent.get(self.hand.agent.session_id, 0.0)
         assert abs(cost.booked - spent) < 1e-9
+        session, before = self.booked
+        self.booked = self.hand.agent.session_id, cost.booked
+        assert session != self.booked[0] or cost.booked >= before, "what is booked only grows"
         assert cost.pending >= 0
 
     def journal_holds_the_table(self) -> None:
@@ -442,6 +467,21 @@ class Walk(RuleBasedStateMachine):
         signals = self.hand.agent.signals(self.hand.instant)
         assert all(isinstance(value, float) for value in signals.values())
         assert signals["phase"] in range(7)
+
+    def teardown(self) -> None:
+        """A successor that is given what was kept: nothing is open that nobody opens."""
+        if not hasattr(self, "hand"):
+            return  # It failed before it began.
+        wish, muted = self.kept.get(("par", "Active")), self.hand.agent._state.muted
+        after = Hand(card("local"), card("timed", metering="wallclock"), kept=self.kept)
+        after.give(inputs.Started(connect=bool(wish), muted=muted))
+        after.network(up=True)
+        if after.legs:
+            after.opened()
+        assert not after.agent.value("par", "Talk")
+        assert not after.agent.value("par", "Apikey")
+        talks = after.agent.value("par", "Sessionmode") == "push_to_talk"
+        assert not (after.gate and (muted or talks or not wish)), "open and nobody opened it"
 
 
 Walk.TestCase.settings = settings(

@@ -58,8 +58,8 @@ def publish(s: AgentState) -> None:
     s.tell("Conversationcost", cost.usd_text(s.cost.conversation_shown))
     s.tell("Sessioncost", cost.usd_text(s.cost.session_shown))
     s.tell("Pendingtools", tools.pending_text(s))
-    if s.session is not None:
-        s.tell("Sessionid", s.session.id)
+    if s.transcript.session_id:  # A session may have been refused before this is told.
+        s.tell("Sessionid", s.transcript.session_id)
     now = phase(s)
     if now != s.phase:
         s.phase = now
