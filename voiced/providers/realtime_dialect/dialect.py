@@ -109,10 +109,13 @@ class ManualTurns:
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
         self.pressed = False
-        self.blocked = False
-        """The service must not hear anything now."""
         self.appended = 0
         """Bytes since the turn began."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the service must not hear anything now."""
+        return False
 
     def press(self) -> None:
         """The turn begins; what still sounds is cut."""
