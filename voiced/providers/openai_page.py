@@ -249,7 +249,8 @@ def _row(field: inspect.Field) -> ProviderParameter:
     assert meta.extra_json_schema is not None
     kind, options, tag = meta.type, list(meta.extra["options"]), "s"
     is_open = bool(options)
-    low = high = None
+    low: float | None = None
+    high: float | None = None
     match kind:
         case inspect.LiteralType():
             options = list(_CHOICES[field.name])

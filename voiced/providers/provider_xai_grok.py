@@ -76,7 +76,7 @@ _ROWS = (
         sentence="the session with {title} has reached its longest duration",
     ),
     Row(
-        meaning=Meaning.EXPIRED,
+        meaning=Meaning.GOAWAY,
         texts=("due to inactivity",),
         sentence="{title} ended a session in which nobody spoke",
     ),

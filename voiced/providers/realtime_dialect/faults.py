@@ -37,6 +37,8 @@ class Meaning(Enum):
     """Told; the reply is asked for once more."""
     EXPIRED = "expired"
     """This connection has reached its longest duration: another one follows."""
+    GOAWAY = "goaway"
+    """The service ends this connection for another reason: another one follows."""
     FATAL = "fatal"
     """Trying again is useless."""
     TOLD = "told"

@@ -221,7 +221,7 @@ class Responses:
             self._restore(token)
             return
         self._losses += 1
-        if self._losses > 1:
+        if self._losses > 1 or isinstance(self._said.get(token), ClientEvent):
             self._losses = 0
             self.refused(token)
         else:

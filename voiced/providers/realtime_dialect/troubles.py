@@ -39,7 +39,7 @@ class Troubles:
         self._logged: set[str] = set()
         self._limit_s = 0.0
         self._retried = False
-        self._expired = False
+        self._expired: Verdict | None = None
         self._reason: Verdict | None = None
         """The last error that no event of ours has caused: it may be why a reply fails."""
         self.takes: dict[type[server.ServerEvent], Callable[..., None]] = {
@@ -72,7 +72,7 @@ class Troubles:
         if not talk.is_open:
             self._not_opened(verdict)
             return
-        if not asked:
+        if not asked and verdict.meaning in (Meaning.RETRY, Meaning.BACK_OFF, Meaning.TOLD):
             self._reason = verdict
         talk.refused(asked)
         if asked.startswith(COMMIT):
@@ -136,8 +136,8 @@ class Troubles:
                 talk.callbacks.trouble(verdict.code, verdict.sentence)
                 if failed and self._may_retry(verdict):
                     self._again()
-            case Meaning.EXPIRED:
-                self._expire()
+            case Meaning.EXPIRED | Meaning.GOAWAY:
+                self._expire(verdict)
             case Meaning.FATAL:
                 talk.shell.end(ProviderRefused(verdict.sentence, verdict.code))
 
@@ -172,14 +172,15 @@ class Troubles:
 
     # --- the end
 
-    def _expire(self) -> None:
-        if not self._expired:
-            self._expired = True
-            self._talk.callbacks.goaway("cap", 0.0)
+    def _expire(self, verdict: Verdict) -> None:
+        if self._expired is None:
+            self._expired = verdict
+            reason = "cap" if verdict.meaning is Meaning.EXPIRED else "goaway"
+            self._talk.callbacks.goaway(reason, 0.0)
 
     def expiring(self, left_s: float) -> None:
         """The session's end is near, by what the service said at its start."""
-        if not self._expired:
+        if self._expired is None:
             self._talk.callbacks.goaway("cap", left_s)
 
     def over(self, closing: Closing) -> ProviderError:
@@ -188,12 +189,14 @@ class Troubles:
         verdict = self._talk.dialect.faults.closing(closing.reason)
         if verdict is not None and verdict.meaning is Meaning.FATAL:
             return ProviderRefused(verdict.sentence, verdict.code)
-        if self._expired or (verdict is not None and verdict.meaning is Meaning.EXPIRED):
+        if verdict is not None and verdict.meaning in (Meaning.EXPIRED, Meaning.GOAWAY):
             if self._talk.is_open:
-                self._expire()
-            return ProviderUnavailable(
-                f"the session with {title} has reached its longest duration", "session_expired"
-            )
+                self._expire(verdict)
+            self._expired = self._expired or verdict
+        if self._expired is not None:
+            return ProviderUnavailable(self._expired.sentence, self._expired.code)
+        if self._reason is not None:
+            return ProviderUnavailable(self._reason.sentence, self._reason.code)
         if closing.code == 1006:
             return ProviderUnavailable(f"the connection to {title} broke", "1006")
         return ProviderUnavailable(
