@@ -6,6 +6,7 @@ activityEnd, and sound outside them is discarded. Source: wire reference 1.2 and
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +43,7 @@ class Input:
     def __init__(self, session: GeminiSession) -> None:
         self._session = session
         self._turns = 0
+        self._reading: asyncio.Task[str] | None = None
         self._activity_from: int | None = None
         self._last_video_s = float("-inf")
         history = session.setup.history_config
@@ -205,12 +207,17 @@ class Input:
         self._turns += 1
         sound = self._ear.cut(start_ms, end_ms)
         self._ear.drop(end_ms)
-        self._session.begin(functools.partial(self._listen, self._turns, sound))
+        # Read whatever becomes of its answer: transcription does not end with an interruption.
+        listening = self._listen(self._turns, sound, self._reading)
+        self._reading = self._session.link.spawn(listening, f"turn {self._turns}")
+        self._session.begin(functools.partial(asyncio.shield, self._reading))
         for fault in self._session.due_at_turn(self._turns):
             self._session.tell(fault)
 
-    async def _listen(self, turn: int, sound: bytes) -> str:
+    async def _listen(self, turn: int, sound: bytes, before: asyncio.Task[str] | None) -> str:
         """Return what was said in a turn, and tell the client; "" = it was empty."""
+        if before is not None:
+            await asyncio.wait([before])
         session = self._session
         scripted = session.script.heard_at(turn)
         if scripted is None and ear.silent(sound):

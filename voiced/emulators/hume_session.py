@@ -68,6 +68,7 @@ class HumeSession(Session):
         self._waiting: list[Words] = []
         self._unanswered = ""
         self._user_turns = self._replies = 0
+        self._reading: asyncio.Task[str] | None = None
         self._call_ids = itertools.count(1)
         self._message_ids = itertools.count(1)
         self._errors: dict[str, int] = {}
@@ -356,12 +357,24 @@ class HumeSession(Session):
         sound = hearing.cut(start_ms, end_ms)
         hearing.drop(end_ms)
         span = wire.Interval(begin=start_ms, end=end_ms)
-        self._begin(functools.partial(self._listen, self._user_turns, sound, span, hearing.rate))
+        # Read whatever becomes of its answer: transcription does not end with an interruption.
+        listening = self._listen(self._user_turns, sound, span, hearing.rate, self._reading)
+        self._reading = self.link.spawn(listening, f"turn {self._user_turns}")
+        self._begin(functools.partial(asyncio.shield, self._reading))
         for fault in self.due_at_turn(self._user_turns):
             self.tell(fault)
 
-    async def _listen(self, turn: int, sound: bytes, span: wire.Interval, rate: int) -> str:
+    async def _listen(
+        self,
+        turn: int,
+        sound: bytes,
+        span: wire.Interval,
+        rate: int,
+        before: asyncio.Task[str] | None,
+    ) -> str:
         """Return what was said in a turn, and tell the client; "" = nothing."""
+        if before is not None:
+            await asyncio.wait([before])
         scripted = self.script.heard_at(turn)
         text = (
             scripted.text if scripted else await ear.transcribe(self.emulator.hearing, sound, rate)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -16,6 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from voiced.emulators.half_open import deafen
 from voiced.emulators.script import Connection
 from voiced.emulators.violations import Violation, Violations
+
+T = TypeVar("T")
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -72,7 +74,7 @@ class Link:
         self._clear = asyncio.Event()
         self._clear.set()
         self._opened = asyncio.get_running_loop().time()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -153,14 +155,14 @@ class Link:
         """Note a message of the client in the record."""
         self.record.received[kind] = self.record.received.get(kind, 0) + 1
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str = "") -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, T], name: str = "") -> asyncio.Task[T]:
         """Do something beside the reading, until the connection ends; its failure ends that too."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return

@@ -146,8 +146,14 @@ class Replies:
         if scripted.fails:
             await self._end(running, "failed", error=scripted.fails)
             return
-        plan = await self._plan(response, asked)
-        status = await response.speak(plan)
+        try:
+            plan = await self._plan(response, asked)
+            status = await response.speak(plan)
+        except asyncio.CancelledError:
+            if not response.ended:
+                # The connection is over: what was made until then is paid for.
+                self._usage(running).book(session.emulator.bill, session.link.number, session.model)
+            raise
         await self._end(running, status)
 
     async def _plan(self, response: Response, asked: wire.ReplyConfig) -> Plan:
