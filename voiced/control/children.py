@@ -8,6 +8,7 @@ which then stops its children in order.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -39,10 +40,17 @@ from voiced.control.supervision import (
     Tick,
     describe_exit,
 )
-from voiced.lane.words import DeviceSegment, Owner
+from voiced.lane.words import Owner
 from voiced.messages.framing import Hello, Message, Shutdown
 
 T = TypeVar("T", bound=Message)
+
+
+class Stamps(Protocol):
+    """Where a child's last sign of life is read: the device segment, or what it says itself."""
+
+    def age_s(self, owner: Owner) -> float:
+        """Return the seconds since its last sign of life."""
 
 
 class Program(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -56,6 +64,10 @@ class Program(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """Descriptors that it inherits under the same numbers."""
     stale_s: float = STALE_S
     """Age of its stamp from which it counts as hung."""
+    title: str = ""
+    """Tells two of an owner apart; "" = the owner's name."""
+    takes_along: bool = False
+    """Whatever it started ends with it."""
 
 
 class Child(Generic[T]):
@@ -63,7 +75,7 @@ class Child(Generic[T]):
 
     Args:
         program: what to run.
-        device: the device segment; the child's stamp is read there.
+        stamps: tells the age of the child's last sign of life.
         greet: called when the child said Hello; returns what it must be told first.
         on_message: called with every later message.
         on_exit: called with a sentence when a process is gone, and whether it was asked to go.
@@ -74,7 +86,7 @@ class Child(Generic[T]):
         self,
         loop: asyncio.AbstractEventLoop,
         program: Program[T],
-        device: DeviceSegment,
+        stamps: Stamps,
         greet: Callable[[], Iterable[Message]],
         on_message: Callable[[T], None],
         on_exit: Callable[[str, bool], None],
@@ -84,7 +96,7 @@ class Child(Generic[T]):
         self.program = program
         self.trouble = ""
         """Why the last process ended, if nobody asked it to."""
-        self._loop, self._device = loop, device
+        self._loop, self._stamps = loop, stamps
         self._greet, self._on_message = greet, on_message
         self._on_exit, self._on_change = on_exit, on_change
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,7 +108,7 @@ class Child(Generic[T]):
     @property
     def name(self) -> str:
         """The word for it in sentences and in `onError`'s source."""
-        return self.program.owner.value
+        return self.program.title or self.program.owner.value
 
     @property
     def pid(self) -> int:
@@ -136,7 +148,7 @@ class Child(Generic[T]):
         if not self.running:
             return
         age, since_hello = (
-            self._device.age_s(self.program.owner), time.monotonic() - self._hello_at
+            self._stamps.age_s(self.program.owner), time.monotonic() - self._hello_at
         )  # fmt: skip
         # Between Hello and its first stamp it still loads what it needs.
         limit = self.program.stale_s if age < since_hello else HELLO_S
@@ -148,6 +160,8 @@ class Child(Generic[T]):
         """Take the exit status, if the process has exited."""
         if self._process is None:
             return
+        if self.program.takes_along:
+            _end_group(self._process.pid)
         status = self._process.poll()
         if status is None:
             return
@@ -242,3 +256,10 @@ class Child(Generic[T]):
 
     def _closed(self) -> None:
         self._handle(Closed())
+
+
+def _end_group(leader: int) -> None:
+    """SIGKILL the process group of a child that has exited and was not waited for yet."""
+    with contextlib.suppress(OSError):
+        if os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            os.killpg(leader, signal.SIGKILL)

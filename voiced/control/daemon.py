@@ -31,6 +31,7 @@ from voiced.control.recordings import SOURCE, Recordings
 from voiced.control.reload import CONFIG, reload
 from voiced.control.reports import Reports
 from voiced.control.sdnotify import Notify
+from voiced.control.scripts import Scripts
 from voiced.control.surface import DaemonSurface
 from voiced.control.visitors import Visitors
 from voiced.errors import ConfigError, ExitCode
@@ -146,7 +147,16 @@ class Daemon:
         )
         self._config_tools = ConfigTools(loop, self._door.send, self._minds.put)
         self._config_tools.configure(loaded.config)
-        self._minds.doors += [self._door, self._config_tools]
+        self._tool_servers = ToolServers(
+            self._hands.tools, self._minds.put, environment, lambda: self._hands.keys
+        )
+        self._scripts = Scripts(
+            self.surface, self._hands, self._minds.put,
+            lambda agent: self._loaded.config.of(agent).callback_limit,
+            lambda what: int(getattr(self._loaded.config.osc.rates, what)),
+        )  # fmt: skip
+        self._door.share_frames(self._scripts.frames)
+        self._minds.doors += [self._door, self._config_tools, self._tool_servers, self._scripts]
         self.surface.say = self._door.said
         self._midi = MidiDoor(
             self._from_midi,
@@ -216,6 +226,7 @@ class Daemon:
         self._allow()
         self._minds.put_all(KeysFound(there=self._hands.key_servers))
         for agent in self._loaded.config.agent:
+        self._scripts.start()
             self._minds.put(
                 agent.name,
                 Started(
@@ -250,6 +261,7 @@ class Daemon:
             self._midi_running.cancel()
             await asyncio.gather(self._midi_running, return_exceptions=True)
         await self._door.close()
+        self._scripts.finish()
         self._close()
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
@@ -441,6 +453,8 @@ class Daemon:
     def _agent(self, agent: AgentConfig) -> Agent:
         config = self._first_values(agent.name)
         return Agent(
+        self._tool_servers.restart()
+        self._scripts.restart()
             AgentSetup(
                 name=agent.name,
                 attempts=self._attempts,

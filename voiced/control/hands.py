@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from voiced.control.children import Child, Program
+from voiced.control.children import Child, Program, Stamps
 from voiced.control.config import Blocks, Config
 from voiced.control.keys import FoundKey, scrubbed
 from voiced.control.supervision import ENGINE_STALE_S, STALE_S, State
@@ -25,6 +25,8 @@ from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCa
 from voiced.messages.framing import Attach, Hello, LaneSeat, Message
 from voiced.messages.network import FromNetwork, SetKey, SetPrices
 from voiced.messages.recorder import FromRecorder
+from voiced.messages.scripts import FromScripts
+from voiced.messages.tools import FromTools
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""
@@ -51,7 +53,7 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hands:
-    """Audio, network and inference.
+    """Audio, network, inference, the recorder, and an agent's scripts.
 
     Attributes:
         device: the device segment.
@@ -89,6 +91,7 @@ class Hands:
         )  # fmt: skip
         self.inference = self._child(
             Owner.INFERENCE, Hello, self._greet_inference, self._from_inference,
+        self._scripts: list[Child[Any]] = []
             (self._inference_wire.fileno(),),
         )  # fmt: skip
         self.recorder = self._child(
@@ -98,7 +101,7 @@ class Hands:
     @property
     def children(self) -> tuple[Child[Any], ...]:
         """All children, wanted or not."""
-        return (self.audio, self.network, self.inference, self.recorder)
+        return (self.audio, self.network, self.inference, self.recorder, self.tools, *self._scripts)
 
     def start(self) -> None:
         """Start what always runs; inference starts when network first speaks to it."""
@@ -252,6 +255,31 @@ class Hands:
         )
 
     def _greet_audio(self) -> Iterable[Message]:
+    def script_child(
+        self,
+        agent: str,
+        stamps: Stamps,
+        greet: Callable[[], Iterable[Message]],
+        on_message: Callable[[FromScripts], None],
+        on_exit: Callable[[str, bool], None],
+    ) -> Child[Any]:
+        """Return an agent's scripts process, not started yet.
+
+        It inherits no descriptor but its channel's and no key: what a script does is its own.
+        """
+        program = Program[Any](
+            owner=Owner.SCRIPTS,
+            module="voiced.scripts",
+            union=FromScripts,  # type: ignore[arg-type]
+            environment=scrubbed(self._environment, keep_keys=False, keys=self._found.values()),
+            pass_fds=(),
+            title=f"{Owner.SCRIPTS.value} of {agent}",
+            takes_along=True,
+        )
+        child = Child(self._loop, program, stamps, greet, on_message, on_exit, self._events.changed)
+        self._scripts.append(child)
+        return child
+
         yield self._attach()
         yield self._open_device(self._config, self._folder)
 

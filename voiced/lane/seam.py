@@ -24,6 +24,9 @@ from voiced.errors import ExitCode
 PORTABLE = sys.platform != "linux" or os.environ.get("VOICED_PORTABLE_SEAM") == "1"
 
 
+_LEAST_MEMORY = 512 * 1024 * 1024
+
+
 def create_segment(name: str, size: int, *, portable: bool = PORTABLE) -> int:
     """Return the file descriptor of `size` zero bytes of memory to share.
 
@@ -96,6 +99,25 @@ def die_with_parent() -> None:
     # The parent may have died just before: then nobody tells.
     if os.getppid() != parent:
         os._exit(ExitCode.CONTROL_GONE)
+
+
+def bound_memory(share: float) -> None:
+    """Let this process take so much of the machine's memory, and be the first to go without.
+
+    Counted is what it could write to. Systems that cannot bound it do not.
+    """
+    try:
+        import resource
+
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        most = max(_LEAST_MEMORY, int(whole * share))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
 
 
 class Wake:

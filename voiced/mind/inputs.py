@@ -27,7 +27,7 @@ class Origin(msgspec.Struct, frozen=True):
     """Who wants something: errors and unchanged echoes go back there, Talk is held by it."""
 
     kind: str
-    """"osc", "midi", "shell", "panel", "config", "state", "profile" or "mind"."""
+    """"osc", "midi", "shell", "panel", "script", "config", "state", "profile" or "mind"."""
     id: str = ""
     """Tells two of a kind apart: "127.0.0.1:52133", a binding's name."""
 

@@ -7,7 +7,7 @@ configuration and the documentation are all made from these.
 
 from __future__ import annotations
 
-from voiced.parameters.addresses import ADDRESSES, Address, Place
+from voiced.parameters.addresses import ADDRESSES, CALLBACKS, Address, Place, Reading
 from voiced.parameters.coercion import (
     Coerced,
     PulseEdge,
@@ -26,6 +26,7 @@ from voiced.parameters.rows import ROWS
 
 __all__ = [
     "ADDRESSES",
+    "CALLBACKS",
     "ROWS",
     "Access",
     "Address",
@@ -35,6 +36,7 @@ __all__ = [
     "Kind",
     "Place",
     "PulseEdge",
+    "Reading",
     "Refusal",
     "Row",
     "Value",

@@ -18,6 +18,25 @@ class Place(Enum):
     SIGNAL = "signal"
 
 
+class Reading(Enum):
+    """How a script's `info` holds an argument that OSC can carry only as a number or a text."""
+
+    PLAIN = "plain"
+    FLAG = "flag"
+    """0 or 1; in `info` a bool."""
+    JSON = "json"
+    """JSON text; in `info` what it says."""
+
+
+class Argument(msgspec.Struct, frozen=True):
+    """One argument of a callback; its name is its key in a script's `info`."""
+
+    name: str
+    doc: str = ""
+    """"" where the name says it all."""
+    reading: Reading = Reading.PLAIN
+
+
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """One address; `<agent>`, `<Name>` and `<...>` stand for a segment."""
 
@@ -30,9 +49,18 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     admin: bool = False
     doc: str
     later: str = ""
+    arguments: tuple[Argument, ...] = ()
+    """Of a callback: what its type tags stand for."""
 
 
 _LEARN = "this does nothing yet: write the binding into the configuration file, as [[midi.bind]]"
+
+
+_TEXT = (
+    Argument("text", "the whole turn so far"),
+    Argument("final", "0 or 1", Reading.FLAG),
+    Argument("row_id"),
+)
 
 
 # fmt: off
@@ -52,9 +80,10 @@ def _child(address: str, takes: str, sends: str, doc: str) -> Address:
                    sends=sends, doc=doc)
 
 
-def _callback(name: str, sends: str, doc: str, later: str = "") -> Address:
-    return Address(address=f"/<agent>/cb/{name}", place=Place.CALLBACK, sends=sends, doc=doc,
-                   later=later)
+def _callback(name: str, sends: str, doc: str, *arguments: Argument) -> Address:
+    told = ", ".join(f"{a.name} ({a.doc})" if a.doc else a.name for a in arguments)
+    return Address(address=f"/<agent>/cb/{name}", place=Place.CALLBACK, sends=sends,
+                   doc=f"{doc}: {told}.", arguments=arguments)
 
 
 def _signal(name: str, doc: str, later: str = "") -> Address:
@@ -156,20 +185,38 @@ ADDRESSES: tuple[Address, ...] = (
     _agent("tool/cancelled", None, "ss",
            "Tells the executor that a result is not wanted: call_id name."),
     _agent("tool/timeout", None, "ss", "Tells the executor that its time is over: call_id name."),
-    _callback("onSessionStart", "sss", "session_id provider model"),
-    _callback("onSessionEnd", "sssf", "session_id end_reason trace_file cost"),
-    _callback("onStatus", "ss", "word sentence"),
-    _callback("onUserText", "sis", "text of the whole turn so far, final 0 or 1, row id"),
-    _callback("onAssistantText", "sis", "text of the whole turn so far, final 0 or 1, row id"),
-    _callback("onUserSpeechStarted", "i", "1"),
-    _callback("onUserSpeechEnded", "i", "1"),
-    _callback("onToolCall", "sss", "call_id name args_json"),
-    _callback("onToolResult", "ssis", "call_id name ok result"),
-    _callback("onProviderChange", "ss", "old new"),
-    _callback("onError", "sss", "source code sentence"),
-    _callback("onAffect", "ss", "row_id (empty before its first words) json of name and score"),
-    _callback("onAudioIn", "i", "frames, at Signalrate, when Audioevents"),
-    _callback("onAudioOut", "i", "frames, at Signalrate, when Audioevents"),
+    _callback("onSessionStart", "sss", "Tells that a session has opened",
+              Argument("session_id"), Argument("provider"), Argument("model")),
+    _callback("onSessionEnd", "sssf", "Tells that a session is over",
+              Argument("session_id"), Argument("end_reason"),
+              Argument("trace_file", "empty where none was written"), Argument("cost", "USD")),
+    _callback("onStatus", "ss", "Tells how a session gets on",
+              Argument("status", "one word, such as expiring, refreshing or expired"),
+              Argument("sentence")),
+    _callback("onUserText", "sis", "Tells the visitor's words", *_TEXT),
+    _callback("onAssistantText", "sis", "Tells the voice's words", *_TEXT),
+    _callback("onUserSpeechStarted", "i", "Tells that the visitor begins to speak",
+              Argument("started", "always 1", Reading.FLAG)),
+    _callback("onUserSpeechEnded", "i", "Tells that the visitor has spoken",
+              Argument("ended", "always 1", Reading.FLAG)),
+    _callback("onToolCall", "sss", "Tells that the model calls a tool",
+              Argument("call_id"), Argument("name"),
+              Argument("arguments", "JSON", Reading.JSON)),
+    _callback("onToolResult", "ssis", "Tells what a tool call came to",
+              Argument("call_id"), Argument("name"),
+              Argument("ok", "0 or 1", Reading.FLAG), Argument("result")),
+    _callback("onProviderChange", "ss", "Tells that another provider is in force",
+              Argument("old"), Argument("new")),
+    _callback("onError", "sss", "Tells what went wrong",
+              Argument("source", "such as budget, network, audio, tools or scripts"),
+              Argument("code"), Argument("sentence")),
+    _callback("onAffect", "ss", "Tells what is heard in the visitor's voice",
+              Argument("row_id", "empty before its first words"),
+              Argument("scores", "JSON of name and score", Reading.JSON)),
+    _callback("onAudioIn", "i", "Tells the microphone's frames, at Signalrate, when Audioevents",
+              Argument("frames")),
+    _callback("onAudioOut", "i", "Tells the voice's frames, at Signalrate, when Audioevents",
+              Argument("frames")),
     _signal("connected", "1 while a service is connected"),
     _signal("model_ready", "1 when the provider can be used"),
     _signal("worker_active", "1 while the network process runs"),
@@ -200,3 +247,6 @@ ADDRESSES: tuple[Address, ...] = (
     _signal("retry_in", "seconds to the next attempt to connect"),
 )
 """The whole address space beside the parameters, in the order of the documentation."""
+
+CALLBACKS = {a.address.rsplit("/", 1)[1]: a for a in ADDRESSES if a.place is Place.CALLBACK}
+"""Every callback by its name."""

@@ -15,9 +15,6 @@ TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
 # What comes later, and says so: one sentence a feature. Empty it when the feature is there.
 _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
-_SKILLS = "this does nothing yet: skills are not read yet"
-_PROFILES = "this does nothing yet: profiles are not read yet"
-_CALLBACKS = "this does nothing yet: callbacks go out by OSC only, a script cannot take them yet"
 _INSTALL = "this does nothing yet: install what a provider lacks with pip"
 
 _TURN, _SESSION = Applies.TURN, Applies.SESSION
@@ -311,7 +308,7 @@ def _callbacks() -> Iterable[Row]:
     page = "Callbacks"
     yield _text(
         page, "Callbackdat", "Names the Python file that takes callbacks; set in the config file.",
-        kind=Kind.FILE, access=Access.READ, config_only=True, later=_CALLBACKS,
+        kind=Kind.FILE, access=Access.READ, config_only=True,
     )
     yield _toggle(page, "Printcallbacks", False,
                   "Writes every callback's name to the service's log, never anybody's words.")

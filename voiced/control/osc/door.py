@@ -227,6 +227,10 @@ class OscDoor:
         """Tell listeners something of the daemon's: /voiced/startup, /voiced/mute, an error."""
         self._publisher.tell(address, args)
 
+    def share_frames(self, heard: Callable[[str, str, int], None]) -> None:
+        """Have somebody told of onAudioIn and onAudioOut too: agent, name, frames."""
+        self._publisher.heard_frames = heard
+
     def _wire(self, destination: Destination, packet: bytes) -> None:
         v6 = ":" in destination[0]
         for sock in self._sockets:

@@ -41,6 +41,8 @@ class Publisher:
         self._now = now
         self._last: dict[str, dict[str, float]] = {}
         """What each agent's signals were when they were last sent."""
+        self.heard_frames: Callable[[str, str, int], None] = lambda agent, name, frames: None
+        """Is told onAudioIn and onAudioOut as well."""
         self._counting: set[str] = set()
         """Agents whose Audioevents are on."""
 
@@ -120,6 +122,7 @@ class Publisher:
         for name, frames in zip(("onAudioIn", "onAudioOut"), passed, strict=True):
             if frames and not fresh:
                 self.tell(f"/{agent}/cb/{name}", (frames,))
+                self.heard_frames(agent, name, frames)
 
     def _send_signals(self, agent: str, channels: dict[str, float]) -> None:
         now = self._now()
