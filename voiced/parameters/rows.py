@@ -15,6 +15,8 @@ TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
 # What comes later, and says so: one sentence a feature. Empty it when the feature is there.
 _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
+_SKILLS = "this does nothing yet: skills are not read yet"
+_PROFILES = "this does nothing yet: profiles are not read yet"
 _INSTALL = "this does nothing yet: install what a provider lacks with pip"
 
 _TURN, _SESSION = Applies.TURN, Applies.SESSION
