@@ -30,8 +30,8 @@ from voiced.control.osc.door import OscDoor
 from voiced.control.recordings import SOURCE, Recordings
 from voiced.control.reload import CONFIG, reload
 from voiced.control.reports import Reports
-from voiced.control.sdnotify import Notify
 from voiced.control.scripts import Scripts
+from voiced.control.sdnotify import Notify
 from voiced.control.surface import DaemonSurface
 from voiced.control.visitors import Visitors
 from voiced.errors import ConfigError, ExitCode
@@ -147,16 +147,13 @@ class Daemon:
         )
         self._config_tools = ConfigTools(loop, self._door.send, self._minds.put)
         self._config_tools.configure(loaded.config)
-        self._tool_servers = ToolServers(
-            self._hands.tools, self._minds.put, environment, lambda: self._hands.keys
-        )
         self._scripts = Scripts(
             self.surface, self._hands, self._minds.put,
             lambda agent: self._loaded.config.of(agent).callback_limit,
             lambda what: int(getattr(self._loaded.config.osc.rates, what)),
         )  # fmt: skip
         self._door.share_frames(self._scripts.frames)
-        self._minds.doors += [self._door, self._config_tools, self._tool_servers, self._scripts]
+        self._minds.doors += [self._door, self._config_tools, self._scripts]
         self.surface.say = self._door.said
         self._midi = MidiDoor(
             self._from_midi,
@@ -219,6 +216,7 @@ class Daemon:
         if left:
             log.info("= %d sessions had broken off; their traces are being written", left)
         self._hands.start()
+        self._scripts.start()
         self._configure_midi()
         for name in self._minds.agents:
             self._midi.show_gate(name, False)  # a pedal's lamp may have been left lit
@@ -226,7 +224,6 @@ class Daemon:
         self._allow()
         self._minds.put_all(KeysFound(there=self._hands.key_servers))
         for agent in self._loaded.config.agent:
-        self._scripts.start()
             self._minds.put(
                 agent.name,
                 Started(
@@ -253,6 +250,7 @@ class Daemon:
         self._reports.stopping = True
         self._minds.put_all(Stopping())
         await self._until(lambda: not self._minds.in_session, SESSIONS_END_S)
+        self._scripts.finish()
         self._hands.stop()
         await self._until(lambda: self._hands.gone, HANDS_END_S)
         self._hands.kill()
@@ -261,7 +259,6 @@ class Daemon:
             self._midi_running.cancel()
             await asyncio.gather(self._midi_running, return_exceptions=True)
         await self._door.close()
-        self._scripts.finish()
         self._close()
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
@@ -443,6 +440,7 @@ class Daemon:
     def _warm_up(self) -> None:
         """Initialize: fresh hands; the provider in use is warmed up once network is back."""
         self._hands.restart()
+        self._scripts.restart()
 
     def _configured(self, agent: str, keep: effects.Keep) -> Value | None:
         return self._first_values(agent).get((keep.page, keep.name))
@@ -453,8 +451,6 @@ class Daemon:
     def _agent(self, agent: AgentConfig) -> Agent:
         config = self._first_values(agent.name)
         return Agent(
-        self._tool_servers.restart()
-        self._scripts.restart()
             AgentSetup(
                 name=agent.name,
                 attempts=self._attempts,

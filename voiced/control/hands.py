@@ -26,7 +26,6 @@ from voiced.messages.framing import Attach, Hello, LaneSeat, Message
 from voiced.messages.network import FromNetwork, SetKey, SetPrices
 from voiced.messages.recorder import FromRecorder
 from voiced.messages.scripts import FromScripts
-from voiced.messages.tools import FromTools
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""
@@ -84,6 +83,7 @@ class Hands:
         self._near_wake, self.edge_wake = Wake.create(), Wake.create()
         self._network_wire, self._inference_wire = datagram_pair()
         self._watched_at = time.monotonic()
+        self._scripts: list[Child[Any]] = []
         self.audio = self._child(Owner.AUDIO, FromAudio, self._greet_audio, events.from_audio, ())
         self.network = self._child(
             Owner.NETWORK, FromNetwork, self._greet_network, events.from_network,
@@ -91,7 +91,6 @@ class Hands:
         )  # fmt: skip
         self.inference = self._child(
             Owner.INFERENCE, Hello, self._greet_inference, self._from_inference,
-        self._scripts: list[Child[Any]] = []
             (self._inference_wire.fileno(),),
         )  # fmt: skip
         self.recorder = self._child(
@@ -101,7 +100,7 @@ class Hands:
     @property
     def children(self) -> tuple[Child[Any], ...]:
         """All children, wanted or not."""
-        return (self.audio, self.network, self.inference, self.recorder, self.tools, *self._scripts)
+        return (self.audio, self.network, self.inference, self.recorder, *self._scripts)
 
     def start(self) -> None:
         """Start what always runs; inference starts when network first speaks to it."""
@@ -242,19 +241,6 @@ class Hands:
             self._events.changed,
         )
 
-    def _attach(self, wire_fd: int = -1, providers_folder: str = "") -> Attach:
-        return Attach(
-            device_fd=self.device_fd,
-            lanes=[LaneSeat(agent=name, fd=fd) for name, fd in self._lane_fds.items()],
-            near_wake=self._near_wake.fds,
-            edge_wake=self.edge_wake.fds,
-            wire_fd=wire_fd,
-            speed=self._config.speed,
-            state_dir=str(self._state_dir),
-            providers_folder=providers_folder,
-        )
-
-    def _greet_audio(self) -> Iterable[Message]:
     def script_child(
         self,
         agent: str,
@@ -280,6 +266,19 @@ class Hands:
         self._scripts.append(child)
         return child
 
+    def _attach(self, wire_fd: int = -1, providers_folder: str = "") -> Attach:
+        return Attach(
+            device_fd=self.device_fd,
+            lanes=[LaneSeat(agent=name, fd=fd) for name, fd in self._lane_fds.items()],
+            near_wake=self._near_wake.fds,
+            edge_wake=self.edge_wake.fds,
+            wire_fd=wire_fd,
+            speed=self._config.speed,
+            state_dir=str(self._state_dir),
+            providers_folder=providers_folder,
+        )
+
+    def _greet_audio(self) -> Iterable[Message]:
         yield self._attach()
         yield self._open_device(self._config, self._folder)
 

@@ -144,11 +144,11 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     """Tool calls a minute; the model is refused more."""
     tool_confirm: Annotated[tuple[str, ...], _live()] = ()
     """Names of tools whose calls wait for approval, whoever declared them; "*" = all."""
+    callback_limit: Annotated[float, _live(ge=0.1, le=3600)] = 5.0
+    """s; a callback of the Python file that runs longer has its process ended."""
     pages: Annotated[dict[str, Values], _next_session()] = {}
     """Tables with a provider's name: the provider's own page."""
 
-    callback_limit: Annotated[float, _live(ge=0.1, le=3600)] = 5.0
-    """s; a callback of the Python file that runs longer has its process ended."""
     def tools(self) -> ToolSettings:
         """Return what the mind is told of tools."""
         return tool_settings(self.tool, self.tool_silence, self.tool_rate, self.tool_confirm)
@@ -199,13 +199,13 @@ class Config(Table, frozen=True, kw_only=True):
         if not names:
             raise ValueError("agent: there must be at least one [[agent]]")
 
-    def first_values(self, agent: AgentConfig) -> Values:
-        """Return an agent's first values: its own over everybody's."""
-        return {**self.defaults.par, **agent.par}
-
     def of(self, name: str) -> AgentConfig:
         """Return an agent's table by its name."""
         return next(agent for agent in self.agent if agent.name == name)
+
+    def first_values(self, agent: AgentConfig) -> Values:
+        """Return an agent's first values: its own over everybody's."""
+        return {**self.defaults.par, **agent.par}
 
     def providers_folder(self, folder: Path) -> str:
         """Return the folder of drop-in providers, from `folder` on: one for all agents, or ""."""
