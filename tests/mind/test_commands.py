@@ -601,7 +601,7 @@ def test_scanproviders_and_pulses_that_come_later() -> None:
     hand.network(up=True)
     hand.press("Scanproviders")
     assert hand.sent_of(wire.ScanProviders) == [wire.ScanProviders(folder="")]
-    hand.press("Scanskills")
+    hand.press("Installdependencies")
     assert hand.refused()[0].code == "later"
     hand.press("Nonsense")
     assert hand.refused()[0].code == "unknown_address"

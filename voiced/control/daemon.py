@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,7 @@ from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
 from voiced.control.minds import Minds, Outside
 from voiced.control.osc.door import OscDoor
+from voiced.control.profiles import Folders
 from voiced.control.recordings import SOURCE, Recordings
 from voiced.control.reload import CONFIG, reload
 from voiced.control.reports import Reports
@@ -56,6 +57,7 @@ from voiced.mind.inputs import (
     Stopping,
     Write,
 )
+from voiced.mind.overlay import FOLDERS
 from voiced.parameters import Refusal
 
 log = logging.getLogger("voiced")
@@ -139,6 +141,7 @@ class Daemon:
             self._books.keep_mute,
             self._set_device,
         )
+        self._folders = Folders(self._folders_of_files, self._minds.put)
         self._door = OscDoor(
             self.surface,
             loaded.config.osc,
@@ -194,6 +197,7 @@ class Daemon:
         # Targets with an address in numbers are found in the door's first turn on the loop: what is
         # said from here on reaches them.
         await asyncio.sleep(0)
+        await self._folders.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
@@ -255,6 +259,7 @@ class Daemon:
         await self._until(lambda: self._hands.gone, HANDS_END_S)
         self._hands.kill()
         await self._until(lambda: self._hands.gone, HANDS_END_S)
+        await self._folders.close()
         if self._midi_running is not None:
             self._midi_running.cancel()
             await asyncio.gather(self._midi_running, return_exceptions=True)
@@ -392,9 +397,7 @@ class Daemon:
             self._minds.put(aimed.agent, aimed.input)
 
     def _configure_midi(self) -> None:
-        resolve = resolver(
-            self.surface.agents(), lambda agent, page, name: self.surface.row(agent, page, name)
-        )
+        resolve = resolver(self.surface.agents(), self.surface.row, self.surface.options)
         midi_map = MidiMap(self._loaded.config.midi.bind, resolve, self._reading)
         self._midi_left_out = bool(midi_map.problems)
         self._midi.configure(midi_map)
@@ -420,6 +423,7 @@ class Daemon:
                 self._trace_folder(agent), past, lambda found: self._minds.put(agent, found)
             ),
             forget=self._forget_session,
+            scan=lambda agent, effect: self._folders.scan(agent, effect.what, asked=effect.asked),
             record=lambda agent, effect: self._recordings.perform(
                 agent, effect, self._trace_folder(agent)
             ),
@@ -464,6 +468,12 @@ class Daemon:
     def _trace_folder(self, agent: str) -> Path:
         named = str(self._minds.agents[agent].value("par", "Sessiontracedir"))
         return self._books.folder(agent, named)
+
+    def _folders_of_files(self) -> Iterable[tuple[str, str, str]]:
+        """Yield every agent's folders of profiles and skills."""
+        for name, agent in self._minds.agents.items():
+            for what, parameter in FOLDERS.items():
+                yield name, what, str(agent.value("par", parameter))
 
     def _connects(self, agent: AgentConfig) -> bool:
         match agent.on_start:

@@ -116,7 +116,13 @@ RowOf: TypeAlias = Callable[[str, str, str], "Row | None"]
 """Returns the row of a name on a page ("par" or a provider) of an agent."""
 
 
-def resolver(agents: Sequence[str], row_of: RowOf) -> Resolve:
+OptionsOf: TypeAlias = Callable[[str, str, str], Sequence[str]]
+"""Returns what a parameter offers now, as it is counted by a program change."""
+
+
+def resolver(
+    agents: Sequence[str], row_of: RowOf, options_of: OptionsOf = lambda *_: ()
+) -> Resolve:
     """Return how addresses are looked up in a daemon with these agents."""
 
     def resolve(address: str) -> Target | str:
@@ -136,7 +142,8 @@ def resolver(agents: Sequence[str], row_of: RowOf) -> Resolve:
             return f"address = {address!r}: there is no parameter {name} on page {page}"
         if row.secret or row.kind is Kind.COLOR or not (row.writable or row.kind is Kind.PULSE):
             return f"address = {address!r}: {name} cannot be set by MIDI"
-        return _target(agent, page, row)
+        first = agents[0] if agent == "*" else agent
+        return _target(agent, page, row, lambda: options_of(first, page, row.name))
 
     return resolve
 
@@ -145,9 +152,9 @@ def _mute(value: Value) -> Value:
     return bool(value)
 
 
-def _target(agent: str, page: str, row: Row) -> Target:
+def _target(agent: str, page: str, row: Row, options: Callable[[], Sequence[str]]) -> Target:
     def coerced(value: Value) -> Value:
-        result = coerce(row, [value])
+        result = coerce(row, [value], options() if row.listed else None)
         if not isinstance(result, Coerced):
             raise ValueError(result.sentence)
         return result.value
@@ -164,7 +171,7 @@ def _target(agent: str, page: str, row: Row) -> Target:
     low = 0.0 if row.minimum is None else row.minimum
     high = 1.0 if row.maximum is None else row.maximum
     if kind == "words":
-        high = max(len(row.options) - 1, 0)
+        high = _TOP if row.listed else max(len(row.options) - 1, 0)
     return Target(
         agent=agent, page=page, name=row.name, kind=kind, low=low, high=high, coerce=coerced
     )

@@ -50,6 +50,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     close_trace: Callable[[str, effects.TraceClosed], None]
     recall: Callable[[str, effects.Recall], None]
     forget: Callable[[str, effects.ForgetSession], None]
+    scan: Callable[[str, effects.ScanFolder], None]
     record: Callable[[str, Recording], None]
     spend: Callable[[str, effects.Spend], None]
     changed: Callable[[], None]
@@ -174,6 +175,8 @@ class Minds:
                 outside.close_trace(name, effect)
             case effects.Recall():
                 outside.recall(name, effect)
+            case effects.ScanFolder():
+                outside.scan(name, effect)
             case effects.ForgetSession():
                 outside.forget(name, effect)
             case effects.Record() | effects.RecordTurn() | effects.RecordOver():

@@ -7,7 +7,17 @@ from typing import assert_never
 
 from voiced.messages.network import LegMessage, NetworkTrouble, Value
 from voiced.messages.network import WarmUp as WarmUpProvider
-from voiced.mind import commands, couplings, events, inputs, machine, readouts, toolbox, tools
+from voiced.mind import (
+    commands,
+    couplings,
+    events,
+    inputs,
+    machine,
+    overlay,
+    readouts,
+    toolbox,
+    tools,
+)
 from voiced.mind.effects import AgentEffect, Callback, Row, SignalNow
 from voiced.mind.inputs import AgentInput, Instant, Origin
 from voiced.mind.session import Attempts, Lifecycle, Trigger
@@ -163,6 +173,8 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
         case inputs.KeysFound(there=there, gone=gone):
             s.parameters.keys |= there
             s.parameters.keys -= gone
+        case inputs.FilesFound():
+            overlay.found(s, event)
         case inputs.Recalled():
             machine.recalled(s, event)
         case inputs.Stopping():
@@ -214,6 +226,7 @@ def _stopping(s: AgentState) -> None:
 
 def _network_ready(s: AgentState, event: inputs.NetworkReady) -> None:
     s.parameters.take_catalogue(event.catalogue)
+    overlay.learned(s)
     if not s.hands.network_up:
         s.hands.network_up, s.hands.network_lost = True, ""
         if s.hands.warm_owed:

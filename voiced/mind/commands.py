@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from voiced.messages import network as wire
 from voiced.messages.network import Value
-from voiced.mind import machine, tools, watch
+from voiced.mind import machine, overlay, tools, watch
 from voiced.mind.effects import ForgetSession, RowsCleared, Told, WarmUp
 from voiced.mind.gate import guards
 from voiced.mind.inputs import HolderGone, NoteText, Origin, Press, SayText, SetMute, Write
@@ -191,6 +191,14 @@ def _forget(s: AgentState, command: Press) -> None:
         machine.began(s, s.session)
 
 
+def _scan_profiles(s: AgentState, command: Press) -> None:
+    overlay.scan(s, command, "profiles")
+
+
+def _scan_skills(s: AgentState, command: Press) -> None:
+    overlay.scan(s, command, "skills")
+
+
 def _approve_tools(s: AgentState, command: Press) -> None:
     tools.decide_all(s, command, approve=True)
 
@@ -216,6 +224,9 @@ _PULSES: dict[str, Pulse] = {
     "Forget": _forget,
     "Approvetools": _approve_tools,
     "Denytools": _deny_tools,
+    "Scanprofiles": _scan_profiles,
+    "Scanskills": _scan_skills,
+    "Applyprofiles": overlay.apply,
 }
 
 
@@ -251,11 +262,22 @@ def _write_plain(s: AgentState, command: Write, row: Row) -> None:
         after = s.parameters.value(PAR, name)
         if after != before:
             s.emit(Told(name=name, value=after, origin=command.origin))
-    if row.applies is Applies.SESSION:
+    if command.page == PAR and command.name in _FOLLOWED:
+        _FOLLOWED[command.name](s, command)
+    elif row.applies is Applies.SESSION:
         if s.session is not None:
             s.status("pending", command.name)
     elif s.leg_open and (command.page == s.parameters.text("Provider") or command.name in FOR_LEG):
         s.send(wire.UpdateLeg(agent=s.name, leg=s.leg, parameters={command.name: command.value}))
+
+
+_FOLLOWED: dict[str, Callable[[AgentState, Write], None]] = {
+    "Profile": overlay.chosen,
+    "Skillscomp": overlay.skills_chosen,
+    "Profilesfolder": lambda s, command: overlay.scan(s, command, "profiles"),
+    "Skillsfolder": lambda s, command: overlay.scan(s, command, "skills"),
+}
+"""What a written value leads to beside being kept."""
 
 
 def _write_key(s: AgentState, command: Write, row: Row) -> None:

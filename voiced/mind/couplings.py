@@ -84,6 +84,11 @@ def _budget(s: AgentState) -> bool:
     sentence = s.allowance.sentence
     if 0 < budget < s.cost.conversation:
         sentence = f"the conversation has cost more than Costbudget ({budget:g} USD): it is ended"
+    elif 0 < budget < s.cost.conversation + s.cost.reserve:
+        sentence = (
+            f"what is left of Costbudget ({budget:g} USD) does not pay for another reply: the "
+            "conversation is ended"
+        )
     s.wish(False)
     s.error("budget", "exceeded", sentence)
     s.emit(*s.transcript.add(s.leg, "error", "error", sentence, s.now, code="budget"))
@@ -195,17 +200,6 @@ def _ended(s: AgentState) -> bool:
     return True
 
 
-def _provider_changed(s: AgentState) -> bool:
-    """Another provider is chosen for the next session: told when there is none any more."""
-    chosen = s.parameters.provider
-    if s.lifecycle is not Lifecycle.DISCONNECTED or chosen == s.provider_told:
-        return False
-    old, s.provider_told = s.provider_told, chosen
-    if old:
-        s.callback("onProviderChange", old, chosen)
-    return True
-
-
 def _stop_hands(s: AgentState) -> bool:
     if s.lifecycle is not Lifecycle.DISCONNECTED or not s.hands.stop_owed:
         return False
@@ -269,7 +263,7 @@ COUPLINGS = (
     _warning,
     _exchange,
     _ended,
-    _provider_changed,
+    machine.provider_changed,
     _stop_hands,
     _remembered,
     _dial,

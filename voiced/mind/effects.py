@@ -148,6 +148,14 @@ class StopHands(Effect, frozen=True, kw_only=True):
 # --- to the disk
 
 
+class ScanFolder(Effect, frozen=True, kw_only=True):
+    """Read the folder of "profiles" or "skills" anew; answered by `FilesFound`."""
+
+    what: str
+    asked: bool
+    """Answer even if nothing in it has changed."""
+
+
 class Keep(Effect, frozen=True, kw_only=True):
     """A persisting parameter changed at run time: it survives a restart."""
 
@@ -240,5 +248,5 @@ AgentEffect: TypeAlias = (
     Told | Callback | SignalNow | RowWritten | RowRemoved | RowsCleared | Caption | Refused | Send
     | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed
     | Recall | ForgetSession | Record | RecordTurn | RecordOver | Spend | Log
-    | ShowText | RunTool | DropCall
+    | ShowText | RunTool | DropCall | ScanFolder
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from voiced.messages.network import Catalogue, LegEvent, NetworkTrouble, Value
+from voiced.mind.profiles import File
 from voiced.mind.row import Row
 
 
@@ -184,6 +185,20 @@ class KeysFound(Input, frozen=True, kw_only=True):
     gone: frozenset[str] = frozenset()
 
 
+class FilesFound(Input, frozen=True, kw_only=True):
+    """What is in the folder of profiles or of skills now."""
+
+    what: str
+    """"profiles" or "skills"."""
+    folder: str
+    """"" = none is named."""
+    files: tuple[File, ...] = ()
+    problem: str = ""
+    """Why the folder cannot be read."""
+    asked: bool = False
+    """By a pulse: what is damaged is told again."""
+
+
 class Started(Input, frozen=True, kw_only=True):
     """The daemon is up: values are loaded. `connect` tells whether on_start asks for a session."""
 
@@ -286,5 +301,5 @@ AgentInput: TypeAlias = (
     | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
     | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
     | RegisterTool | UnregisterTool | SetTools | ToolAnswer | ToolProgress | DecideTool
-    | ExecutorGone | Recalled | SetAllowance | KeysFound
+    | ExecutorGone | Recalled | SetAllowance | KeysFound | FilesFound
 )  # fmt: skip

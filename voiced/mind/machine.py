@@ -14,7 +14,7 @@ from voiced.messages.network import (
     SendText,
     TurnEnd,
 )
-from voiced.mind import journal, refresh, spans, stamps, tools, watch
+from voiced.mind import journal, overlay, refresh, spans, stamps, tools, watch
 from voiced.mind.cost import LegCost, dearest, price_of
 from voiced.mind.effects import Recall, RowsCleared, Spend, StopSpeaker, TraceClosed
 from voiced.mind.inputs import Recalled
@@ -46,6 +46,8 @@ def session_id(s: AgentState, provider: str, model: str) -> str:
 
 def connect(s: AgentState, press_frame: int = -1) -> None:
     """Begin a session. Its first leg is dialled as soon as it can be (`dial`)."""
+    overlay.put_on(s)
+    provider_changed(s)
     s.fire(Trigger.CONNECT)
     s.remembered = False
     s.parameters.freeze()
@@ -67,6 +69,17 @@ def connect(s: AgentState, press_frame: int = -1) -> None:
     s.watch = watch.Watch()
     s.calls.begin()
     s.dial_at, s.failures, s.trouble = s.now.mono_ns, 0, ""
+
+
+def provider_changed(s: AgentState) -> bool:
+    """Tell that another provider is chosen for the next session, once there is none any more."""
+    chosen = s.parameters.provider
+    if s.lifecycle is not Lifecycle.DISCONNECTED or chosen == s.provider_told:
+        return False
+    old, s.provider_told = s.provider_told, chosen
+    if old:
+        s.callback("onProviderChange", old, chosen)
+    return True
 
 
 def _name(s: AgentState, session: Session) -> None:

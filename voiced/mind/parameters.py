@@ -1,4 +1,9 @@
-"""The values of one agent: default below config below what was written at run time."""
+"""The values of one agent, in layers: default, config, written at run time, profile.
+
+Each lies over the one before it. What is written at run time takes the profile away from over that
+one parameter, so that a fader is never dead; the next time profiles are laid they cover it again.
+Lifting the profile brings back what was written: it never touches the layers below.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from voiced.messages.network import Catalogue, ProviderCard
 from voiced.parameters import ROWS, Access, Applies, Kind, Row, Value, row_of
 
 PAR = "par"
+PROMPT = "Systemprompt"
 PER_PROVIDER = ("Model", "Voice")
 """Common names of which one value is remembered for each provider."""
 FOR_LEG = frozenset(
@@ -36,17 +42,24 @@ class Parameters:
     def __init__(self, config: Mapping[Place, Value], kept: Mapping[Place, Value]) -> None:
         self._config = dict(config)
         self._written = {p: v for p, v in kept.items() if p[0] != PAR or _persists(p[1])}
+        self._profile: dict[Place, Value] = {}
+        self._offered: dict[str, tuple[str, ...]] = {}
         self._readouts: dict[str, Value] = {}
         self._cards: dict[str, ProviderCard] = {}
         self._pages: dict[str, dict[str, Row]] = {}
         self._in_force: Mapping[Place, Value] | None = None
         self.keys: set[str] = set()
         """Key servers that have a key, and secret names of pages that were written."""
+        self.learned = False
+        """It is known what providers there are."""
+        self.chunks: tuple[str, ...] = ()
+        """What skills append to the system prompt of the session that is on."""
 
     # --- what there is
 
     def take_catalogue(self, catalogue: Catalogue) -> None:
         """Learn the providers and their pages."""
+        self.learned = True
         self._cards = {card.name: card for card in catalogue.providers}
         self._pages = {
             card.name: {p.name: row_of(p, card.title) for p in card.parameters}
@@ -74,10 +87,16 @@ class Parameters:
             return ()
         if page == PAR and name == "Provider":
             return tuple(dict.fromkeys((*row.options, *self._cards)))
+        if page == PAR and row.listed:
+            return self._offered.get(name, ())
         card = self.card(self.provider)
         if page == PAR and name in PER_PROVIDER and card is not None:
             return tuple(card.models if name == "Model" else card.voices)
         return row.options
+
+    def offer(self, name: str, options: tuple[str, ...]) -> None:
+        """Set what can be chosen by a row that takes names of files."""
+        self._offered[name] = options
 
     # --- what it holds
 
@@ -106,12 +125,17 @@ class Parameters:
         if row.secret:
             return int(self.key_name(page, name) in self.keys)
         place = self.place(page, name)
+        return self._profile[place] if place in self._profile else self._below(page, row)
+
+    def _below(self, page: str, row: Row) -> Value:
+        """Return what a parameter holds but for the profile."""
+        place = self.place(page, row.name)
         if place in self._written:
             return self._written[place]
         if place in self._config:
             return self._config[place]
-        if page == PAR and name in PER_PROVIDER:
-            return self._shared(name)
+        if page == PAR and row.name in PER_PROVIDER:
+            return self._shared(row.name)
         return row.default
 
     def _shared(self, name: str) -> Value:
@@ -120,6 +144,11 @@ class Parameters:
         if self.provider == configured:
             return self._config.get((PAR, name), "")
         return ""
+
+    @property
+    def provider_below(self) -> str:
+        """The provider chosen for the next session but for the profile."""
+        return str(self._below(PAR, ROWS["Provider"]))
 
     def key_name(self, page: str, name: str) -> str:
         """Return under which name a secret is known to be there."""
@@ -130,11 +159,36 @@ class Parameters:
         return f"{provider}/{name}"
 
     def write(self, page: str, name: str, value: Value) -> bool:
-        """Store a value; return whether it changed."""
-        if self.value(page, name) == value:
-            return False
-        self._written[self.place(page, name)] = value
+        """Store a value, and let it count before the profile's; return whether anything changed."""
+        place = self.place(page, name)
+        row = self.row(page, name)
+        covered = self._profile.pop(place, value)
+        if row is not None and self._below(page, row) == value:
+            return covered != value
+        self._written[place] = value
         return True
+
+    def write_below(self, page: str, name: str, value: Value) -> bool:
+        """Store a value, under the profile; return whether what counts changed."""
+        place = self.place(page, name)
+        if place not in self._profile:
+            return self.write(page, name, value)
+        self._written[place] = value
+        return False
+
+    def lay(self, values: Mapping[Place, Value]) -> list[Place]:
+        """Let a profile's values count, in place of those of the profile before.
+
+        Args:
+            values: by `place`; none = lift it.
+
+        Returns:
+            (page, name) of every parameter that holds something else now.
+        """
+        seen = {*self._profile, *values, *((PAR, name) for name in PER_PROVIDER)}
+        shown = {place: self.value(*place) for place in seen if self.row(*place) is not None}
+        self._profile = dict(values)
+        return sorted(place for place, value in shown.items() if self.value(*place) != value)
 
     def tell(self, name: str, value: Value) -> bool:
         """Set a readout; return whether it changed."""
@@ -181,6 +235,8 @@ class Parameters:
         for row in self._pages.get(provider, {}).values():
             if not row.secret:
                 told[row.name] = self.in_force(row.name, provider)
+        if self.chunks:
+            told[PROMPT] = "\n\n".join(filter(None, (str(told[PROMPT]).strip(), *self.chunks)))
         if endpoint := self._config.get((provider, ENDPOINT)):
             told[ENDPOINT] = endpoint
         return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from voiced.mind import cost, tools
+from voiced.mind import cost, overlay, tools
 from voiced.mind.effects import SetLane, SignalNow
 from voiced.mind.gate import guards
 from voiced.mind.parameters import PAR
@@ -58,6 +58,7 @@ def publish(s: AgentState) -> None:
     s.tell("Conversationcost", cost.usd_text(s.cost.conversation_shown))
     s.tell("Sessioncost", cost.usd_text(s.cost.session_shown))
     s.tell("Pendingtools", tools.pending_text(s))
+    s.tell("Skillscount", overlay.skills_text(s))
     if s.transcript.session_id:  # A session may have been refused before this is told.
         s.tell("Sessionid", s.transcript.session_id)
     now = phase(s)

@@ -16,6 +16,7 @@ from voiced.mind.effects import AgentEffect, Callback, Journal, Keep, Log, Refus
 from voiced.mind.gate import Intent, Talk
 from voiced.mind.inputs import Instant, Origin, Past, SetAllowance, ToolSettings
 from voiced.mind.parameters import PAR, Parameters, Place
+from voiced.mind.profiles import Profile, Shelf, Skill, read_profile, read_skill
 from voiced.mind.refresh import Plan
 from voiced.mind.session import SECOND, Attempts, Lifecycle, label, step
 from voiced.mind.session import Trigger as Trigger
@@ -151,6 +152,10 @@ class AgentState:
         self.setup = setup
         self.name = setup.name
         self.parameters = Parameters(setup.values, setup.kept)
+        self.profiles: Shelf[Profile] = Shelf(read_profile)
+        self.skills: Shelf[Skill] = Shelf(read_skill)
+        self.laid: tuple[str, ...] = ()
+        """Profiles that lie over the parameters."""
         self.hands = Hands()
         self.lifecycle = Lifecycle.DISCONNECTED
         self.session: Session | None = None
@@ -321,7 +326,10 @@ class AgentState:
     ) -> bool:
         """Store a value; tell and keep it if it changed."""
         place = self.parameters.place(page, name)
-        if not self.parameters.write(page, name, value):
+        # A configuration that was edited changes what lies under a profile, not what lies on top.
+        below = origin.kind == "config"
+        write = self.parameters.write_below if below else self.parameters.write
+        if not write(page, name, value):
             return False
         self.out.append(Told(name=name, value=value, origin=origin, page=page))
         if keep:
@@ -336,9 +344,9 @@ class AgentState:
     @property
     def budget_left(self) -> float:
         """USD that may still be spent, by the smallest budget; inf = there is none."""
-        own = self.parameters.number("Costbudget")
+        own, held = self.parameters.number("Costbudget"), self.cost.reserve
         left = own - self.cost.conversation if own > 0 and self.session is not None else math.inf
-        return min(left, self.allowance.left_usd - self.cost.pending)
+        return min(left, self.allowance.left_usd - self.cost.pending) - held
 
     def wish(self, active: bool, origin: Origin = MIND) -> bool:
         """Set Active."""

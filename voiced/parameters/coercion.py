@@ -284,9 +284,17 @@ def _choices(options: Sequence[str]) -> str:
     return "one of " + " ".join(shown) + (" ..." if len(options) > 12 else "")
 
 
-def _coerce_names(row: Row, args: Sequence[Argument]) -> Coerced | Refusal:
+def _coerce_names(row: Row, args: Sequence[Argument], options: Sequence[str]) -> Coerced | Refusal:
     names: list[str] = []
     for argument in args:
+        if isinstance(argument, int | float) and not isinstance(argument, bool):
+            if argument not in range(len(options)):
+                return Refusal(
+                    "bad_value",
+                    f"{row.name} takes names, or an index from 0 on: there are {len(options)}",
+                )
+            names.append(options[int(argument)])
+            continue
         one = _coerce_text(row, argument)
         if isinstance(one, Refusal):
             return one
@@ -306,11 +314,11 @@ def coerce(
 
     Numbers become the row's type whatever type they came in; out of range is clamped, except
     money; NaN and infinities, wrong types and extra arguments are refused. `options` are a menu's
-    as they are now, where they differ from the row's. Pulses go to `press`, colours to `expand`.
-    Who may write is the door's matter.
+    (or those names that can be given by index) as they are now, where they differ from the row's.
+    Pulses go to `press`, colours to `expand`. Who may write is the door's matter.
     """
     if row.kind is Kind.NAMES and args:
-        return _coerce_names(row, args)
+        return _coerce_names(row, args, row.options if options is None else options)
     if len(args) != 1:
         return Refusal("bad_type", f"{row.name} takes one argument, not {len(args)}")
     argument = args[0]

@@ -98,6 +98,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     own: bool = False
     """voiced's own, beside operator.txt's."""
     form: Form = Form.FREE
+    listed: bool = False
+    """Names files of a folder: a value of several names, of those that /options lists."""
     takes_text: bool = False
     """A pulse that may bring its text along."""
     parts: tuple[str, ...] = ()

@@ -15,8 +15,6 @@ TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
 # What comes later, and says so: one sentence a feature. Empty it when the feature is there.
 _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
-_SKILLS = "this does nothing yet: skills are not read yet"
-_PROFILES = "this does nothing yet: profiles are not read yet"
 _INSTALL = "this does nothing yet: install what a provider lacks with pip"
 
 _TURN, _SESSION = Applies.TURN, Applies.SESSION
@@ -275,25 +273,27 @@ def _tools() -> Iterable[Row]:
 
 def _skills() -> Iterable[Row]:
     page = "Skills"
-    yield _text(page, "Skillsfolder", "Names the folder of skills.",
-                kind=Kind.FOLDER, admin=True, applies=_SESSION, later=_SKILLS)
-    yield _text(page, "Skillscomp", "Names the skills in use, separated by commas.",
-                applies=_SESSION, later=_SKILLS)
-    yield _pulse(page, "Scanskills", "Reads the folder of skills again.", later=_SKILLS)
-    yield _readout(page, "Skillscount", "Tells how many skills are in use.", later=_SKILLS)
+    yield _text(page, "Skillsfolder", "Names the folder of skills, JSON files.",
+                kind=Kind.FOLDER, admin=True)
+    yield _text(page, "Skillscomp",
+                "Names the skills in use, separated by commas: each adds to the system prompt.",
+                applies=_SESSION, listed=True)
+    yield _pulse(page, "Scanskills", "Reads the folder of skills again and tells what is in it.")
+    yield _readout(page, "Skillscount", "Tells how many skills are in use, and of how many.")
 
 
 def _profiles() -> Iterable[Row]:
     page = "Profiles"
-    yield _text(page, "Profilesfolder", "Names the folder of profiles.",
-                kind=Kind.FOLDER, admin=True, applies=_SESSION, later=_PROFILES)
-    yield _pulse(page, "Scanprofiles", "Reads the folder of profiles again.", later=_PROFILES)
-    yield _pulse(page, "Applyprofiles", "Lays the profiles over the parameters now.",
-                 later=_PROFILES)
+    yield _text(page, "Profilesfolder", "Names the folder of profiles, JSON files.",
+                kind=Kind.FOLDER, admin=True)
+    yield _pulse(page, "Scanprofiles",
+                 "Reads the folder of profiles again and tells what is in it.")
+    yield _pulse(page, "Applyprofiles",
+                 "Lays the profiles over the parameters now, without waiting for Connect.")
     yield Row(
         name="Profile", kind=Kind.NAMES, tag="s...", page=page, maximum=PROFILE_SLOTS,
-        doc="Names 1 to 8 profiles, laid over the parameters in order; empty lifts them.",
-        applies=_SESSION, later=_PROFILES,
+        doc="Names up to 8 profiles: Connect lays them over the parameters in order, empty lifts.",
+        applies=_SESSION, listed=True,
     )
     yield _text(page, "Displayname", "Holds a name of this agent for whatever shows it.")
     for letter, word, default in (("r", "red", 0.98), ("g", "green", 0.52), ("b", "blue", 0.02)):

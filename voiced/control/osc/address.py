@@ -167,7 +167,7 @@ def has_child(row: Row, child: str) -> bool:
         case "default":
             return row.stored and row.writable and not row.money and not row.secret
         case "options":
-            return row.kind is Kind.MENU
+            return row.kind is Kind.MENU or row.listed
         case "set":
             return row.secret
         case _:

@@ -159,7 +159,7 @@ class Values:
 
     def _coerce(self, at: AtParameter, row: Row, args: Sequence[Argument]) -> Coerced | Refusal:
         options = None
-        if row.kind is Kind.MENU:
+        if row.kind is Kind.MENU or row.listed:
             options = self._surface.options(at.agent, at.page, row.name)
         coerced = coerce(row, args, options)
         if (
