@@ -45,7 +45,7 @@ class ConfigTools:
         if not isinstance(effect, RunTool) or effect.executor.kind != CONFIG.kind:
             return
         tool = self._tools.get((agent, effect.name))
-        if tool is None:
+        if tool is None or tool.send is None:
             self._fail(agent, effect, "it is no tool of the configuration any more")
             return
         values = dict(zip(tool.args, effect.values, strict=False))

@@ -34,6 +34,7 @@ from voiced.control.reports import Reports
 from voiced.control.scripts import Scripts
 from voiced.control.sdnotify import Notify
 from voiced.control.surface import DaemonSurface
+from voiced.control.tool_servers import ToolServers
 from voiced.control.visitors import Visitors
 from voiced.errors import ConfigError, ExitCode
 from voiced.lane.seam import Clock
@@ -114,6 +115,8 @@ class Daemon:
                 from_network=lambda message: self._reports.from_network(message),
                 from_recorder=lambda message: self._recordings.take(message),
                 recorder_greeting=lambda: self._recordings.greeting(),
+                from_tools=lambda message: self._tool_servers.take(message),
+                tools_greeting=lambda: self._tool_servers.greeting(),
                 exited=self._exited,
                 inference_ready=lambda: self._reports.inference_ready(),
                 changed=self._arm,
@@ -150,13 +153,16 @@ class Daemon:
         )
         self._config_tools = ConfigTools(loop, self._door.send, self._minds.put)
         self._config_tools.configure(loaded.config)
+        self._tool_servers = ToolServers(
+            self._hands.tools, self._minds.put, environment, lambda: self._hands.keys
+        )
         self._scripts = Scripts(
             self.surface, self._hands, self._minds.put,
             lambda agent: self._loaded.config.of(agent).callback_limit,
             lambda what: int(getattr(self._loaded.config.osc.rates, what)),
         )  # fmt: skip
         self._door.share_frames(self._scripts.frames)
-        self._minds.doors += [self._door, self._config_tools, self._scripts]
+        self._minds.doors += [self._door, self._config_tools, self._tool_servers, self._scripts]
         self.surface.say = self._door.said
         self._midi = MidiDoor(
             self._from_midi,
@@ -238,6 +244,7 @@ class Daemon:
             )
         for source, sentence in self._start_problems:
             self._trouble(source, sentence)
+        self._tool_servers.configure(self._loaded.config, self._loaded.folder)
         self._due()
         self._notify.ready(self._status)
         self._door.said("/voiced/startup", __version__)
@@ -376,6 +383,8 @@ class Daemon:
     def _exited(self, owner: Owner, sentence: str, asked: bool) -> None:
         if owner is Owner.RECORDER and not (asked or self._reports.stopping):
             self._recordings.exited(sentence)
+        if owner is Owner.TOOLS and not self._reports.stopping:
+            self._tool_servers.exited(sentence, asked)
         self._reports.exited(owner, sentence, asked)
 
     def _learn(self, catalogue: Catalogue) -> None:
@@ -444,6 +453,7 @@ class Daemon:
     def _warm_up(self) -> None:
         """Initialize: fresh hands; the provider in use is warmed up once network is back."""
         self._hands.restart()
+        self._tool_servers.restart()
         self._scripts.restart()
 
     def _configured(self, agent: str, keep: effects.Keep) -> Value | None:
@@ -566,6 +576,7 @@ class Daemon:
         if wanted.midi:
             self._configure_midi()
         self._config_tools.configure(wanted.config)
+        self._tool_servers.configure(wanted.config, self._loaded.folder)
         self._books.allowance.configure(wanted.config.budget)
         for agent, write in wanted.writes:
             self._minds.put(agent, write)

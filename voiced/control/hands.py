@@ -26,11 +26,13 @@ from voiced.messages.framing import Attach, Hello, LaneSeat, Message
 from voiced.messages.network import FromNetwork, SetKey, SetPrices
 from voiced.messages.recorder import FromRecorder
 from voiced.messages.scripts import FromScripts
+from voiced.messages.tools import FromTools
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""
-UNHURRIED = (Owner.INFERENCE, Owner.RECORDER)
-"""Children whose silence nobody hears: an engine loads its model, a disk is slow."""
+UNHURRIED = (Owner.INFERENCE, Owner.RECORDER, Owner.TOOLS)
+"""Children whose silence nobody hears: an engine loads its model, a disk is slow, a server sends
+megabytes."""
 STALLED_S = 1.0
 """If control itself did not run for so long, stamps are old through nobody's fault."""
 
@@ -45,6 +47,9 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     from_recorder: Callable[[FromRecorder], None]
     recorder_greeting: Callable[[], Iterable[Message]]
     """What a fresh recorder must know besides the shared memory."""
+    from_tools: Callable[[FromTools], None]
+    tools_greeting: Callable[[], Iterable[Message]]
+    """The same for a fresh tools process."""
     inference_ready: Callable[[], None]
     """Inference says Hello."""
     changed: Callable[[], None]
@@ -71,7 +76,10 @@ class Hands:
         events: Events,
     ) -> None:
         self._loop, self._config, self._folder = loop, config, folder
-        self._state_dir, self._environment, self._events = state_dir, environment, events
+        self._state_dir, self._events = state_dir, events
+        # Keys of tools reach the tools process by its channel, and nobody else.
+        named = config.variables
+        self._environment = {name: v for name, v in environment.items() if name not in named}
         self._found = {found.server: found.key for found in keys}
         self._keys = dict(self._found)
         self.device_fd, self.device = DeviceSegment.create()
@@ -96,11 +104,12 @@ class Hands:
         self.recorder = self._child(
             Owner.RECORDER, FromRecorder, self._greet_recorder, events.from_recorder, ()
         )
+        self.tools = self._child(Owner.TOOLS, FromTools, self._greet_tools, events.from_tools, ())
 
     @property
     def children(self) -> tuple[Child[Any], ...]:
         """All children, wanted or not."""
-        return (self.audio, self.network, self.inference, self.recorder, *self._scripts)
+        return (self.audio, self.network, self.inference, self.recorder, self.tools, *self._scripts)
 
     def start(self) -> None:
         """Start what always runs; inference starts when network first speaks to it."""
@@ -144,6 +153,11 @@ class Hands:
         """Give network a key now and after each of its restarts."""
         self._keys[server] = key
         self.network.send(SetKey(server=server, key=key))
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys themselves, to be held against what somebody else is given."""
+        return frozenset(key for key in self._keys.values() if key)
 
     @property
     def key_servers(self) -> frozenset[str]:
@@ -297,6 +311,10 @@ class Hands:
     def _greet_recorder(self) -> Iterable[Message]:
         yield self._attach()
         yield from self._events.recorder_greeting()
+
+    def _greet_tools(self) -> Iterable[Message]:
+        yield self._attach()
+        yield from self._events.tools_greeting()
 
     def _from_inference(self, message: Hello) -> None:
         """Inference says nothing after Hello; its words go over the wire to network."""

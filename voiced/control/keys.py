@@ -69,7 +69,7 @@ def all_keys(state_dir: Path, environment: Mapping[str, str]) -> tuple[list[Foun
             places += [("credential", Path(credentials, server))]
         places += [("file", key_file(state_dir, server))]
         for source, path in places:
-            if key := _read_key(path, source, problems):
+            if key := read_key(path, source, problems):
                 found.append(FoundKey(server=server, key=key, source=source, place=str(path)))
         variable = SERVERS.get(server, "")
         if variable and (key := environment.get(variable, "").strip()):
@@ -154,7 +154,7 @@ def _own(folder: Path) -> None:
         )
 
 
-def _read_key(path: Path, source: str, problems: list[str]) -> str:
+def read_key(path: Path, source: str, problems: list[str]) -> str:
     """Return the key in a file, "" where there is none or it is refused."""
     try:
         # O_NONBLOCK: a FIFO in this place must not hold up the start.

@@ -76,6 +76,10 @@ def _collect(declared: shape.Type, key: str, inherited: str, marks: dict[str, st
         inner, inner_mark = _mark(declared.item_type, key, mark)
         if isinstance(inner, shape.StructType):
             declared, mark = inner, inner_mark
+    if isinstance(declared, shape.UnionType):  # A table that may be left out.
+        tables = [each for each in declared.types if isinstance(each, shape.StructType)]
+        if len(tables) == 1 and any(isinstance(e, shape.NoneType) for e in declared.types):
+            declared = tables[0]
     if isinstance(declared, shape.StructType):
         for field in declared.fields:
             _collect(field.type, f"{key}.{field.name}" if key else field.name, mark, marks)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
+from voiced.control.config.servers import McpConfig
 from voiced.control.config.tools import ToolConfig, tool_settings
 from voiced.control.midi_map import Binding
 from voiced.control.osc.settings import OscConfig
@@ -137,7 +138,9 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     par: Annotated[Values, _live()] = {}
     """First values of parameters, by their names."""
     tool: Annotated[tuple[ToolConfig, ...], _live()] = ()
-    """Tools that send an OSC message; executors may register more."""
+    """Tools that send an OSC message or an HTTP request; executors may register more."""
+    mcp: Annotated[tuple[McpConfig, ...], _live()] = ()
+    """Servers of the Model Context Protocol, whose tools the model may call."""
     tool_silence: Annotated[float, _live(ge=0.1, le=3600)] = 10.0
     """s; a tool's executor that says nothing for so long has failed, and the model is told."""
     tool_rate: Annotated[int, _live(ge=1, le=10_000)] = 30
@@ -159,10 +162,11 @@ class AgentConfig(Table, frozen=True, kw_only=True):
             raise ValueError(
                 "name must begin with a letter and have at most 32 letters, digits and underscores"
             )
-        tools = [tool.name for tool in self.tool]
-        if len(set(tools)) < len(tools):
-            twice = ", ".join(sorted({name for name in tools if tools.count(name) > 1}))
-            raise ValueError(f"two tools are named {twice}; rename one")
+        for what, named in (("tools", self.tool), ("MCP servers", self.mcp)):
+            names = [each.name for each in named]
+            if len(set(names)) < len(names):
+                twice = ", ".join(sorted({name for name in names if names.count(name) > 1}))
+                raise ValueError(f"two {what} are named {twice}; rename one")
         if self.name in RESERVED:
             raise ValueError(f"name must not be one of {', '.join(RESERVED)}: they are taken")
 
@@ -214,6 +218,15 @@ class Config(Table, frozen=True, kw_only=True):
             if named:
                 return str(folder / Path(str(named)).expanduser())
         return ""
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Return the environment variables that hold keys of tools."""
+        servers = [server for agent in self.agent for server in agent.mcp]
+        given = [one for server in servers for one in (server.env, server.headers)]
+        given += [tool.http.headers for a in self.agent for tool in a.tool if tool.http is not None]
+        values = [value for one in given for value in one.values() if not isinstance(value, str)]
+        return frozenset(value.variable for value in values if value.variable)
 
     @property
     def speed(self) -> float:

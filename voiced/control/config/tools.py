@@ -1,4 +1,4 @@
-"""Tools that the configuration declares: what the model is told, and the OSC message that runs one.
+"""Tools that the configuration declares: what the model is told, and the message that runs one.
 
 [[agent.tool]]
 name = "set_lights"
@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from voiced.control.config.servers import HOLE, HttpConfig
 from voiced.control.osc.codec import MAX_TEXT, encode
 from voiced.mind.inputs import Origin, Tool, ToolSettings
 from voiced.mind.toolbox import problem_of
 
 CALL_ID = "call_id"
 """A placeholder for it may stand beside the arguments': whoever answers needs it."""
-_HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _RANGE = re.compile(r"(integer )?\s*(-?\d+(?:\.\d+)?)\s*\.\.\s*(-?\d+(?:\.\d+)?)")
 _WORDS = {"text": "string", "number": "number", "integer": "integer", "boolean": "boolean"}
 _FORMS = (
@@ -50,36 +50,50 @@ class SendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(f"args holds texts and numbers, not {arg!r}")
         if not self.address.startswith("/"):
             raise ValueError(f'address begins with "/", not {self.address!r}')
-        if _NO_SEGMENT.search(_HOLE.sub("", self.address).replace("/", "")):
+        if _NO_SEGMENT.search(HOLE.sub("", self.address).replace("/", "")):
             raise ValueError("address holds no spaces, no pattern and no letters beyond ASCII")
 
 
 class ToolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[[agent.tool]]: one tool that sends an OSC message."""
+    """[[agent.tool]]: one tool that sends an OSC message or an HTTP request."""
 
     name: str
     description: str
     """The model chooses by it."""
     args: dict[str, Any] = {}
     """Name -> what it takes; every one is required."""
-    send: SendConfig
+    send: SendConfig | None = None
+    http: HttpConfig | None = None
+    """Instead of `send`; its answer is the result."""
     wait: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0
-    """Seconds to wait for /<agent>/tool/result; 0 = fire and forget."""
+    """Seconds to wait for the result; 0 = `send` waits for none, `http` for tool_silence."""
     confirm: bool = False
     """A call waits for Approvetools."""
     mode: Literal["enabled", "enabled_nonblocking", "disabled"] = "enabled"
 
     def __post_init__(self) -> None:
         """Refuse what could not be called."""
-        known = {*self.args, CALL_ID}
-        texts = (self.send.address, *(a for a in self.send.args if isinstance(a, str)))
-        for hole in (name for text in texts for name in _HOLE.findall(text)):
+        if (self.send is None) == (self.http is None):
+            raise ValueError("it needs a send or a http, and not both")
+        if self.send is not None:
+            word, known = "send", {*self.args, CALL_ID}
+            texts = [self.send.address, *(a for a in self.send.args if isinstance(a, str))]
+        elif self.http is not None:
+            word, known, texts = "http", set(self.args), [self.http.url]
+        for hole in (name for text in texts for name in HOLE.findall(text)):
             if hole not in known:
-                there = ", ".join(sorted(known))
-                raise ValueError(f"send uses {{{hole}}}, which is no argument; there are {there}")
+                there = ", ".join(sorted(known)) or "none"
+                raise ValueError(f"{word} uses {{{hole}}}, which is no argument; there are {there}")
         problem = problem_of(self.declared())
         if problem:
             raise ValueError(problem)
+
+    @property
+    def executor(self) -> Origin:
+        """Who runs it: whatever listens for the message, or the tools process."""
+        if self.send is None:
+            return Origin(kind="http", id=self.name)
+        return Origin(kind="config", id=f"{self.send.host}:{self.send.port}")
 
     def declared(self) -> Tool:
         """Return the tool as the mind knows it.
@@ -97,10 +111,10 @@ class ToolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             name=self.name,
             description=self.description,
             schema=msgspec.json.encode(schema).decode(),
-            executor=Origin(kind="config", id=f"{self.send.host}:{self.send.port}"),
+            executor=self.executor,
             mode=self.mode,
             confirm=self.confirm,
-            answers=self.wait > 0,
+            answers=self.http is not None or self.wait > 0,
             silence_s=self.wait,
         )
 
@@ -155,7 +169,7 @@ def message(send: SendConfig, values: Mapping[str, int | float | str]) -> bytes:
     """
     segments = []
     for segment in send.address.split("/"):
-        filled = _HOLE.sub(lambda hole: _shown(values[hole[1]]), segment)
+        filled = HOLE.sub(lambda hole: _shown(values[hole[1]]), segment)
         if filled != segment and (not filled or _NO_SEGMENT.search(filled)):
             raise ValueError(f"{filled[:40]!r} cannot stand in an OSC address")
         segments.append(filled)
@@ -168,10 +182,10 @@ def message(send: SendConfig, values: Mapping[str, int | float | str]) -> bytes:
 def _filled(arg: str | int | float, values: Mapping[str, int | float | str]) -> int | float | str:
     if not isinstance(arg, str):
         return int(arg) if isinstance(arg, bool) else arg
-    alone = _HOLE.fullmatch(arg)
+    alone = HOLE.fullmatch(arg)
     if alone is not None:
         return values[alone[1]]
-    return _HOLE.sub(lambda hole: _shown(values[hole[1]]), arg)
+    return HOLE.sub(lambda hole: _shown(values[hole[1]]), arg)
 
 
 def _shown(value: int | float | str) -> str:
