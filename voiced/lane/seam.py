@@ -58,6 +58,18 @@ def datagram_pair(*, portable: bool = PORTABLE) -> tuple[socket.socket, socket.s
     return socket.socketpair(socket.AF_UNIX, kind)
 
 
+def widen(sock: socket.socket, size: int) -> None:
+    """Give a socket room for `size` bytes that nobody has read yet, or as many as are allowed.
+
+    Linux grants more than its limit (net.core.rmem_max) to whoever administers the network.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+    if sys.platform == "linux":
+        so_rcvbufforce = 33  # asm-generic/socket.h; Python has no name for it
+        with contextlib.suppress(PermissionError):
+            sock.setsockopt(socket.SOL_SOCKET, so_rcvbufforce, size)
+
+
 def watch_link(link: socket.socket) -> None:
     """Have the system notice within five seconds that the other end of a TCP link is gone.
 

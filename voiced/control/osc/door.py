@@ -38,6 +38,7 @@ from voiced.control.osc.surface import PAR, Surface
 from voiced.control.osc.targets import Listeners, SavedSubscription, Target
 from voiced.control.osc.tools import ToolDoor
 from voiced.control.osc.values import Values
+from voiced.lane.seam import widen
 from voiced.mind.effects import AgentEffect, DropCall, RunTool
 from voiced.mind.inputs import HolderGone, Origin
 from voiced.parameters import Kind
@@ -152,7 +153,7 @@ class OscDoor:
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            widen(sock, RECEIVE_BUFFER)
             sock.bind((host, port))
             listen_for_refusals(sock)
             server = await self._loop.create_server(
