@@ -166,9 +166,9 @@ def test_a_rate_limit_waits_and_keeps_the_session() -> None:
 @pytest.mark.parametrize("kind", ["invalid_event", INVALID])
 def test_an_error_that_is_not_known_is_told_with_the_services_words(kind: str) -> None:
     scene = Scene()
-    scene.objects(kind, "Unknown field 'pace' of xai-12345678.", "", "su_9")
+    scene.objects(kind, "Unknown field 'pace' of xai-12345678", "", "su_9")
     assert scene.recorder.named("trouble") == [
-        ("trouble", kind, "xAI reports: Unknown field 'pace' of (key).")
+        ("trouble", kind, "xAI reports: Unknown field 'pace' of (key)")
     ]
     assert scene.bench.error is None
 

@@ -77,14 +77,15 @@ class Scene:
         self.says("response.output_audio_transcript.delta", **ids, delta="Words. ", start_time=0.0)
         self.says("response.output_audio.delta", **ids, delta=pcm, audio_duration_ms=ms)
 
-    def done(self, response: str, status: str = "completed", **more: Any) -> None:
-        """Let a reply be over, as the service tells it."""
+    def done(
+        self, response: str, status: str = "completed", within: object = None, **more: Any
+    ) -> None:
+        """Let a reply be over, as the service tells it; `within` = usage in OpenAI's place."""
         reply = {
             "id": response, "status": status, "status_details": "unimplemented", "output": [],
-            "usage": {},
+            "usage": within or {},
         }  # fmt: skip
-        self.says("response.done", response={**reply, **more.pop("response", {})},
-                  response_id=response, **more)  # fmt: skip
+        self.says("response.done", response=reply, response_id=response, **more)
 
     def objects(
         self, kind: str, message: str, code: str | None = "", asked: str | None = None
