@@ -67,3 +67,21 @@ def test_resetcostmeter_brings_no_money():
     meter(hand, 49.0)
     hand.press("Resetcostmeter")
     assert hand.agent.signals(hand.instant)["budget_left"] < 0.011
+
+
+def test_what_does_not_pay_for_another_reply_is_not_spent_on_half_of_one():
+    hand = Hand().start().connected()
+    hand.write("Costbudget", 0.1)
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.leg_event(wire.Usage, response="r1", usd=0.04, again_usd=0.03)
+    meter(hand, 0.0)
+    assert abs(hand.agent.signals(hand.instant)["budget_left"] - 0.03) < 1e-9, "it runs: 0.03 more"
+    hand.leg_event(wire.Usage, response="r1", usd=0.03, again_usd=0.04)
+    sounding = {"seconds_sent": 0.0, "seconds_received": 0.0, "connected_s": 1.0, "rx_age_s": 0.0}
+    hand.leg_event(wire.Meter, response_running=False, buffered_s=2.0, **sounding)
+    assert hand.state == "active", "what is paid for is heard"
+    hand.leg_event(wire.Meter, response_running=False, **sounding)
+    assert hand.state == "ending"
+    assert "does not pay for another reply" in hand.callbacks("onError")[-1][2]
+    hand.closed(asked=True)
+    assert abs(hand.callbacks("onSessionEnd")[-1][3] - 0.07) < 1e-9, "what was held back is no cost"

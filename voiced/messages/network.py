@@ -403,6 +403,8 @@ class Usage(LegMessage, frozen=True, kw_only=True):
     aside: bool = False
     """Of something beside the responses (another service, a search, a transcription): it is added,
     and is no account of the leg's own audio."""
+    again_usd: float = 0.0
+    """What the next response costs before its first word: the conversation that is sent again."""
 
 
 class Handle(LegMessage, frozen=True, kw_only=True):

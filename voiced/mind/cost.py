@@ -76,6 +76,10 @@ class LegCost(msgspec.Struct, kw_only=True):
     estimate: float = 0.0
     seconds_sent: float = 0.0
     seconds_received: float = 0.0
+    again: float = 0.0
+    """What the next response costs before its first word, by the last account."""
+    reserve: float = 0.0
+    """The same while any moment may bring that response: unspent, and not to be spent otherwise."""
     ended: bool = False
 
     def book(self, usd: float) -> float:
@@ -102,7 +106,9 @@ class LegCost(msgspec.Struct, kw_only=True):
         if self.wallclock and unaccounted >= self.price.wallclock_usd_min / 60 * BOOK_S:
             self.accounted, self.pending = self.estimate, 0.0
             return self.book(unaccounted)
-        self.pending = unaccounted
+        running = meter.response_running
+        self.pending = unaccounted + (self.again if running else 0.0)
+        self.reserve = 0.0 if running or meter.buffered_s > 0 else self.again
         return 0.0
 
     def usage(self, usage: Usage) -> float:
@@ -112,6 +118,7 @@ class LegCost(msgspec.Struct, kw_only=True):
         if self.wallclock:
             return 0.0
         self.accounted, self.pending = self.estimate, 0.0
+        self.again, self.reserve = max(0.0, usage.again_usd), 0.0
         replaced = min(self.assumed, max(0.0, usage.usd))
         self.assumed -= replaced
         return self.book(usage.usd - replaced)
@@ -119,6 +126,7 @@ class LegCost(msgspec.Struct, kw_only=True):
     def end(self) -> float:
         """Book what is pending as it stands; return it."""
         usd, self.pending, self.ended = self.pending, 0.0, True
+        self.reserve = 0.0
         self.assumed = usd
         return self.book(usd)
 
@@ -140,6 +148,8 @@ class Cost:
 
     def open_leg(self, leg: LegCost) -> None:
         """Count a new leg; the readout of the session (one leg) starts at 0."""
+        before = self._current()
+        leg.again = before.again if before else 0.0  # It is told the same conversation.
         self._legs[leg.leg] = leg
         self._session_zero = 0.0
         if len(self._legs) > LEGS_KEPT:
@@ -167,6 +177,12 @@ class Cost:
         """USD of the running response, estimated."""
         current = self._current()
         return current.pending if current else 0.0
+
+    @property
+    def reserve(self) -> float:
+        """USD that a reply would take at once, were it begun now: no longer free to be spent."""
+        current = self._current()
+        return current.reserve if current else 0.0
 
     @property
     def conversation(self) -> float:

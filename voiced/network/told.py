@@ -316,7 +316,15 @@ class Told:
         self.alive()
         self.tell(ToolCancelled(agent=self._agent, leg=self._leg, call_id=call_id))
 
-    def usage(self, response: str, usd: float, detail: str = "", *, aside: bool = False) -> None:
+    def usage(
+        self,
+        response: str,
+        usd: float,
+        detail: str = "",
+        *,
+        aside: bool = False,
+        again_usd: float = 0.0,
+    ) -> None:
         """The service's own account; it counts even after the leg."""
         self.alive()
         self._send(
@@ -327,6 +335,7 @@ class Told:
                 usd=usd,
                 detail=detail,
                 aside=aside,
+                again_usd=again_usd,
             )
         )
 

@@ -167,11 +167,21 @@ class LegCallbacks(Protocol):
     def tool_cancelled(self, call_id: str) -> None:
         """The result of a call is no longer wanted."""
 
-    def usage(self, response: str, usd: float, detail: str = "", *, aside: bool = False) -> None:
+    def usage(
+        self,
+        response: str,
+        usd: float,
+        detail: str = "",
+        *,
+        aside: bool = False,
+        again_usd: float = 0.0,
+    ) -> None:
         """The service's own account of one response, as money.
 
         With `aside` it is of something beside the sound and words of responses (a transcription, a
         search, a typed text): it is added, and what the running response is estimated at stands.
+        `again_usd` is what the next response costs before its first word, where the service takes
+        the whole conversation for the input of each.
         """
 
     def handle(self, handle: str) -> None:

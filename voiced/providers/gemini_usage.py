@@ -37,6 +37,18 @@ def tokens(usage: Usage) -> Tokens:
     )
 
 
+def sent_again(tokens: Tokens) -> Tokens:
+    """Return what the next response takes in: all that this one did, and this one."""
+    return Tokens(
+        text_in=tokens.text_in + tokens.text_out,
+        text_cached=tokens.text_cached,
+        audio_in=tokens.audio_in + tokens.audio_out,
+        audio_cached=tokens.audio_cached,
+        image_in=tokens.image_in,
+        image_cached=tokens.image_cached,
+    )
+
+
 def _by_kind(total: int | None, details: Sequence[Detail] | None, otherwise: str) -> dict[str, int]:
     """Return tokens by kind; what the details do not name is of the kind `otherwise`."""
     found = {TEXT: 0, AUDIO: 0, IMAGE: 0}

@@ -38,7 +38,7 @@ from voiced.providers.gemini_closing import (
 )
 from voiced.providers.gemini_models import VOICES, bare
 from voiced.providers.gemini_turns import Turns
-from voiced.providers.gemini_usage import tokens
+from voiced.providers.gemini_usage import sent_again, tokens
 
 TITLE = "Gemini Live"
 TELLS_SPEECH = False
@@ -387,7 +387,8 @@ class Connection:
         usd = prices.cost(NAME, self.model, took)
         if usd is not None:
             detail = " ".join(f"{k}={v}" for k, v in msgspec.structs.asdict(took).items() if v)
-            self.told.usage(self.turns.response, usd, detail)
+            again = prices.cost(NAME, self.model, sent_again(took)) or 0.0
+            self.told.usage(self.turns.response, usd, detail, again_usd=again)
 
     def _bill_searches(self, count: int) -> None:
         rate = prices.gemini_search(self.model)

@@ -178,7 +178,19 @@ def bill(conversation: Conversation, done: ResponseDone) -> Bill | None:
     cached = tokens.text_cached + tokens.audio_cached + tokens.image_cached
     fresh = tokens.text_in + tokens.audio_in + tokens.image_in
     out = tokens.text_out + tokens.audio_out
-    return Bill(usd, f"{fresh} tokens in, {cached} cached, {out} out")
+    again = prices.cost(NAME, conversation.terms.model, sent_again(tokens))
+    return Bill(usd, f"{fresh} tokens in, {cached} cached, {out} out", again or 0.0)
+
+
+def sent_again(tokens: prices.Tokens) -> prices.Tokens:
+    """Return what the next reply takes in: all that this one did, cached by then, and this one."""
+    return prices.Tokens(
+        text_in=tokens.text_out,
+        text_cached=tokens.text_in + tokens.text_cached,
+        audio_in=tokens.audio_out,
+        audio_cached=tokens.audio_in + tokens.audio_cached,
+        image_cached=tokens.image_in + tokens.image_cached,
+    )
 
 
 def bill_transcription(

@@ -420,7 +420,7 @@ class Conversation:
             self._billed.append(response)
             bill = self.dialect.bill(self, event)
             if bill is not None:
-                self.callbacks.usage(response, bill.usd, bill.detail)
+                self.callbacks.usage(response, bill.usd, bill.detail, again_usd=bill.again_usd)
 
     def _incomplete(self, reason: str) -> None:
         if reason == "max_output_tokens":

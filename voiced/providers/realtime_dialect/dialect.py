@@ -22,6 +22,8 @@ class Bill(NamedTuple):
     usd: float
     detail: str
     """In the service's own units, for the ledger."""
+    again_usd: float = 0.0
+    """What of it the next reply costs again."""
 
 
 class Terms(msgspec.Struct, kw_only=True):
