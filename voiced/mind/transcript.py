@@ -249,6 +249,8 @@ class Transcript:
         self.turns.remove(turn)
         out: list[AgentEffect] = []
         for row in turn.rows:
+            if not row.message and row.id not in self._rows:
+                continue  # It has its place, and was never written.
             empty = msgspec.structs.replace(row, message="")
             if self._rows.pop(row.id, None) is not None:
                 out.append(RowRemoved(row=empty))
