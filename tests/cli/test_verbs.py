@@ -124,10 +124,10 @@ def test_only_pulses_are_fired(say) -> None:
 
 
 def test_what_does_nothing_yet_says_so(say) -> None:
-    told = say("set", "Usetools", "0")
+    told = say("set", "Micin", "3")
     assert told.returncode == ExitCode.DONE
     assert "does nothing yet" in told.stderr
-    assert "does nothing yet" in say("pulse", "Scanskills").stderr
+    assert "does nothing yet" in say("pulse", "Installdependencies").stderr
 
 
 @pytest.mark.parametrize(

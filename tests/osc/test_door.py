@@ -243,11 +243,11 @@ def test_a_path_is_stored_as_resolved(udp: Udp, surface: FakeSurface) -> None:
 def test_what_does_nothing_yet_keeps_its_value_and_says_so_once(
     udp: Udp, surface: FakeSurface
 ) -> None:
-    assert udp.refused("/voice_agent/par/Skillscomp", "cam") == "later"
-    assert surface.value("voice_agent", "par", "Skillscomp") == "cam"
-    udp.send("/voice_agent/par/Skillscomp", "other")
+    assert udp.refused("/voice_agent/par/Micin", "3") == "later"
+    assert surface.value("voice_agent", "par", "Micin") == "3"
+    udp.send("/voice_agent/par/Micin", "4")
     assert udp.done() == []
-    assert "nothing yet" in udp.ask("/voiced/help", "/voice_agent/par/Skillscomp")[5]
+    assert "nothing yet" in udp.ask("/voiced/help", "/voice_agent/par/Micin")[5]
 
 
 # --- pulses

@@ -45,7 +45,7 @@ def test_the_client_hears_refusals(client: Client) -> None:
     with pytest.raises(AnswerRefused) as caught:
         client.do(VOLUME, "loud")
     assert caught.value.code == "bad_type"
-    assert [said.args[1] for said in client.do("/voice_agent/par/Skillscomp", "cam")] == ["later"]
+    assert [said.args[1] for said in client.do("/voice_agent/par/Micin", "3")] == ["later"]
 
 
 def test_nobody_there_is_a_sentence() -> None:

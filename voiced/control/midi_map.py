@@ -85,6 +85,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["pulse", "switch", "number", "words", "mute"]
     low: float = 0.0
     high: float = 1.0
+    off: Value | None = None
+    """What a release writes; None = `low`."""
     coerce: Callable[[Value], Value] = lambda value: value
     """Turns what the map made into the parameter's own type and range.
 
@@ -173,8 +175,9 @@ def _target(agent: str, page: str, row: Row, options: Callable[[], Sequence[str]
     if kind == "words":
         high = _TOP if row.listed else max(len(row.options) - 1, 0)
     return Target(
-        agent=agent, page=page, name=row.name, kind=kind, low=low, high=high, coerce=coerced
-    )
+        agent=agent, page=page, name=row.name, kind=kind, low=low, high=high, coerce=coerced,
+        off="" if row.listed else None,
+    )  # fmt: skip
 
 
 def read_message(body: bytes) -> mido.Message | None:
@@ -380,7 +383,8 @@ class MidiMap:
             return self._program(rule, control, origin, message.program)
         if rule.binding.invert:
             position = _TOP - position
-        if rule.mode == "value" and rule.target.kind in ("number", "words", "switch"):
+        named = rule.target.kind == "words" and rule.binding.value is not None
+        if rule.mode == "value" and rule.target.kind in ("number", "words", "switch") and not named:
             return self._slide(rule, control, origin, position)
         was = control.pressed
         if position >= PRESS_AT:
@@ -475,6 +479,8 @@ def _on(rule: _Rule) -> Value:
 
 
 def _off(rule: _Rule) -> Value:
+    if rule.target.off is not None and rule.binding.min is None:
+        return rule.target.off
     return rule.target.coerce(_ends(rule)[0])
 
 
