@@ -74,16 +74,19 @@ def refusal_of(stage: Stage, address: str, *args: object) -> tuple[str, str]:
 def dumped(stage: Stage) -> dict[str, tuple[object, ...]]:
     """Return every readable parameter of the agent."""
     since = stage.mark()
-    stage.send("/voiced/dump", f"{A}/par/*")
-    done = stage.wait("/voiced/dump/done", since=since).args[0]
     prefix = f"{A}/par/"
-    found = {
-        m.address.removeprefix(prefix): m.args
-        for m in stage.client.messages[since:]
-        if m.address.startswith(prefix)
-    }
-    assert len(found) == done
-    return found
+
+    def found() -> dict[str, tuple[object, ...]]:
+        return {
+            m.address.removeprefix(prefix): m.args
+            for m in stage.client.messages[since:]
+            if m.address.startswith(prefix)
+        }
+
+    stage.send("/voiced/dump", f"{A}/par/*")
+    # What every target is told at the start ends with the same word, and may still be under way.
+    stage.wait("/voiced/dump/done", lambda count: count == len(found()), since=since)
+    return found()
 
 
 def test_every_row_from_when_it_counts_and_whether_it_stays(tmp_path: Path) -> None:

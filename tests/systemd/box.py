@@ -250,6 +250,10 @@ def install(box: Box, python: str) -> None:
     """Put voiced where the unit expects it: account, environment, configuration, unit."""
     box.run("useradd", "--system", "--user-group", "--home-dir", "/var/lib/voiced", "voiced")
     box.run("usermod", "--append", "--groups", "audio", "voiced")
+    # A Python from a hidden place finds its own library, not the system's of the same version.
+    library = Path(python).parents[1] / "lib"
+    box.write("/etc/ld.so.conf.d/python.conf", f"{library}\n")
+    box.run("ldconfig")
     box.run(python, "-m", "venv", "--without-pip", "/opt/voiced")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     box.write(f"/opt/voiced/lib/{version}/site-packages/voiced.pth", "/srv/voiced\n/srv/packages\n")
