@@ -7,7 +7,8 @@ import asyncio
 from collections import defaultdict
 
 from bench import lane, report
-from bench.conversation import Figures, Round
+from bench.conversation import Round
+from bench.goals import Figures
 from bench.programs import Floor, Program, Voiced
 from bench.service import Service
 
@@ -21,19 +22,25 @@ async def compare(rounds: int, repeats: int) -> str:
     for number in range(1, rounds + 1):
         for kind in (Floor, Voiced):
             print(f"round {number} of {rounds}: {kind.name} ...", flush=True)
-            one = Round(kind, service, repeats=repeats)
+            # What never comes back is waited for once.
+            hurt = kind is Voiced or number == 1
+            one = Round(kind, service, repeats=repeats, hurt=hurt)
             await one.run()
             for key, values in one.figures.items():
                 figures[kind][key] += values
             if kind is Voiced:
                 processes.append(one.processes)
     await service.close()
+    assert not service.surprises, f"the service does not know {service.surprises}"
     return (
-        "PulseAudio null sink and pipe source, 48 kHz; p50 / p99 (min..max, n). The floor sends "
-        "48 kHz as it comes, voiced resamples to and from 24 kHz.\n\n"
+        "An OpenAI-Realtime-shaped service on loopback, spoken to by a script of 80 lines (the "
+        "floor: what these devices allow) and by voiced with its own `openai_realtime` and "
+        "`endpoint`, in turn. PulseAudio null sink and pipe source, 48 kHz; 24 kHz on the wire, "
+        "where the floor sends every second sample and voiced resamples. p50 / p99 (min..max, "
+        "n).\n\n"
         + report.versus(figures[Floor], figures[Voiced])
-        + "\n\nvoiced's processes, connected and idle:\n\n"
-        + report.processes(processes)
+        + "\n\nNot compared: the echo of its own voice, since there is no echo canceller yet.\n\n"
+        "voiced's processes, connected and idle:\n\n" + report.processes(processes)
     )
 
 

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 
-from bench.programs import Program, Voiced
+from bench.goals import Figures
+from bench.programs import Floor, Program, Voiced
 from bench.service import Service
 from bench.sound import Loudspeaker, Microphone, Pulse
 
-Figures = dict[str, list[float]]
-
-ROWS = {
-    "mic_wire": "microphone click -> bytes on the wire, ms",
-    "burst": "first delta -> first sound, reply in a burst, ms",
-    "realtime": "first delta -> first sound, reply at real-time pace, ms",
-    "gaps": "gaps in a reply at real-time pace (count a reply)",
-    "silence": "speech_started on the wire -> silence, ms",
-    "heard": "audio_end_ms sent with truncate, error, ms",
-    "spin_gap": "user code spins 0.6 s (voiced: control stopped): gap at the loudspeaker, ms",
-    "spin_pause": "user code spins 0.6 s (voiced: control stopped): pause in the upload, ms",
-    "cut": "socket cut -> bytes on the wire again, ms",
-    "devices": "sound server gone 3 s and back: both directions work again after, s",
-    "start": "start -> connected and sending, s",
-    "cpu": "connected and idle, % of a core, all processes",
-    "memory": "connected and idle, USS MB, all processes",
-}
+CLICKS = 12
+"""Of a turn in the midst of which the socket is cut."""
+DEAD_S = 4.0
+"""What has not come back by then never does."""
+ATTEMPTS_S = 12.0
+"""Between two cuts: no more than six connections a minute are tried."""
 
 
 async def _until(found: object, timeout_s: float) -> float | None:
@@ -41,10 +32,19 @@ async def _until(found: object, timeout_s: float) -> float | None:
 
 
 class Round:
-    """One program, alone on a fresh sound server."""
+    """One program, alone on a fresh sound server.
 
-    def __init__(self, kind: type[Program], service: Service, *, repeats: int) -> None:
-        self.kind, self.service, self.repeats = kind, service, repeats
+    Args:
+        kind: which program.
+        service: what it talks to.
+        repeats: how often most things are measured.
+        hurt: whether the socket is cut and the sound server killed too.
+    """
+
+    def __init__(
+        self, kind: type[Program], service: Service, *, repeats: int, hurt: bool = True
+    ) -> None:
+        self.kind, self.service, self.repeats, self.hurt = kind, service, repeats, hurt
         self.figures: Figures = defaultdict(list)
         self.processes: dict[str, tuple[float, float]] = {}
 
@@ -62,7 +62,7 @@ class Round:
             await self._replies(burst=False)
             await self._interruptions()
             await self._spin()
-            if isinstance(self.program, Voiced):
+            if self.hurt:
                 await self._cut()
                 await self._devices()
         finally:
@@ -83,7 +83,7 @@ class Round:
             arrived = await _until(lambda t=clicked: self.service.click_arrived(t), 2)
             if arrived is not None:
                 self.figures["mic_wire"].append((arrived - clicked) / 1e6)
-        self.service.appends.clear()
+        self.service.clear()
 
     async def _replies(self, *, burst: bool) -> None:
         for _ in range(self.repeats if burst else max(3, self.repeats // 2)):
@@ -103,14 +103,15 @@ class Round:
             sent = await self.service.reply(3.0, burst=True)
             await asyncio.sleep(0.8 + 0.013 * (i % 5))
             stamp = time.monotonic_ns()
-            await self.service.send(type="input_audio_buffer.speech_started")
+            turn = await self.service.speech_started()
             told = await asyncio.wait_for(self.service.truncated.get(), 3)
             await asyncio.sleep(0.5)
+            await self.service.speech_ended(turn)
             last, first = self.loudspeaker.last_loud(sent), self.loudspeaker.first_loud(sent)
             assert last is not None
             assert first is not None
             self.figures["silence"].append(max(0.0, (last - stamp) / 1e6))
-            self.figures["heard"].append(told - (last - first) / 1e6)
+            self.figures["heard"].append(told + self.program.margin_ms - (last - first) / 1e6)
 
     async def _spin(self) -> None:
         for _ in range(2):
@@ -124,17 +125,42 @@ class Round:
             self.figures["spin_pause"].append(self.service.longest_pause_ms(stamp))
 
     async def _cut(self) -> None:
-        for _ in range(3):
-            before = len(self.service.first_append)
+        """Cut the socket while the visitor speaks: a turn of clicks, ten a second."""
+        for number in range(3 if isinstance(self.program, Voiced) else 1):
+            if number:
+                await asyncio.sleep(ATTEMPTS_S)
+            self.service.clear()
+            connections = len(self.service.first_append)
             assert self.service.client is not None
-            stamp = time.monotonic_ns()
-            self.service.client.transport.abort()
-            while len(self.service.first_append) == before:
-                await asyncio.sleep(0.002)
-            self.figures["cut"].append((self.service.first_append[-1] - stamp) / 1e6)
-            await asyncio.sleep(12)  # beyond the cap of six attempts a minute
+            stamp, turn = 0, ""
+            for i in range(CLICKS):
+                clicked = await self.microphone.click()
+                if i == 0:
+                    await _until(lambda t=clicked: self.service.click_arrived(t), DEAD_S)
+                    turn = await self.service.speech_started()
+                if i == CLICKS // 2:
+                    stamp = time.monotonic_ns()
+                    self.service.client.transport.abort()
+                await asyncio.sleep(0.1)
+            await _until(lambda n=connections: self._all_clicks(n), DEAD_S)
+            if len(self.service.first_append) > connections:
+                back = self.service.first_append[connections]
+                self.figures["cut"].append((back - stamp) / 1e6)
+                lost = CLICKS - self.service.clicks(connections)
+                self.figures["lost"].append(lost)
+                turn = await self.service.speech_started()
+                await self.service.speech_ended(turn)
+                await self.service.reply(0.3, burst=True)
+
+    def _all_clicks(self, connection: int) -> int | None:
+        return 1 if self.service.clicks(connection) >= CLICKS else None
 
     async def _devices(self) -> None:
+        if isinstance(self.program, Floor):
+            # The cut was its end.
+            await self.program.stop()
+            await self.program.start()
+            await asyncio.sleep(2.5)
         self.loudspeaker.close()
         self.pulse.kill()
         await asyncio.sleep(3)
@@ -142,13 +168,15 @@ class Round:
         back = time.monotonic_ns()
         await self.microphone.close()
         self.microphone, self.loudspeaker = Microphone(self.pulse), Loudspeaker(self.pulse)
-        deadline = time.monotonic() + 20
         heard = wire = None
-        while (heard is None or wire is None) and time.monotonic() < deadline:
-            clicked = await self.microphone.click()
-            sent = await self.service.reply(0.3, burst=True)
-            await asyncio.sleep(0.5)
-            wire = wire or self.service.click_arrived(clicked)
-            heard = heard or self.loudspeaker.first_loud(sent)
+        # A client that hangs takes nothing: neither does a send to it return.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(20 if isinstance(self.program, Voiced) else DEAD_S):
+                while heard is None or wire is None:
+                    clicked = await self.microphone.click()
+                    sent = await self.service.reply(0.3, burst=True)
+                    await asyncio.sleep(0.5)
+                    wire = wire or self.service.click_arrived(clicked)
+                    heard = heard or self.loudspeaker.first_loud(sent)
         if heard and wire:
             self.figures["devices"].append((max(heard, wire) - back) / 1e9)

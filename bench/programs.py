@@ -11,9 +11,11 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import IO
 
-from bench.service import Service
+from bench.service import KEY, Service
 from bench.sound import Pulse
+from voiced.providers import provider_openai_realtime
 
 HERE = Path(__file__).parent
 
@@ -35,10 +37,10 @@ input_channels = [1]
 output_channels = [1]
 on_start = "connect"
 [agent.par]
-Provider = "bench"
-Providersfolder = "{folder}"
-Endpointurl = "{url}"
+Provider = "openai_realtime"
 Bargein = "on"
+[agent.openai_realtime]
+endpoint = "{url}"
 """
 
 
@@ -46,6 +48,8 @@ class Program(ABC):
     """A running client of the service, started by `start`."""
 
     name = ""
+    margin_ms = 0
+    """By how much `audio_end_ms` is told short of what was heard, to be on the safe side."""
 
     def __init__(self, pulse: Pulse, service: Service) -> None:
         self.pulse, self.service = pulse, service
@@ -60,11 +64,15 @@ class Program(ABC):
         """Start and wait for the first append; return the seconds until the service had it."""
         before = len(self.service.first_append)
         self.started_ns = time.monotonic_ns()
+        log: int | IO[bytes] = subprocess.DEVNULL
+        if "KEEP_LOG" in os.environ:
+            log = (HERE.parent / f"{self.name}.log").open("wb")
         self.process = subprocess.Popen(
-            self.command(), env=self.pulse.env, stdout=subprocess.DEVNULL,
-            stderr=(HERE / f"../{self.name}.log").open("wb") if "KEEP_LOG" in os.environ
-            else subprocess.DEVNULL,
-        )  # fmt: skip
+            self.command(),
+            env={**self.pulse.env, "OPENAI_API_KEY": KEY},
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
         deadline = time.monotonic() + 30
         while len(self.service.first_append) == before:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -124,27 +132,24 @@ class Floor(Program):
     name = "floor"
 
     def command(self) -> list[str]:
-        return [sys.executable, str(HERE / "floor.py"), self.service.url(48000), "pulse", "10"]
+        return [sys.executable, str(HERE / "floor.py"), self.service.url, "pulse", "10"]
 
     async def spin(self, seconds: float) -> None:
         """User code runs where the script's own code runs."""
-        await self.service.send(type="spin", seconds=seconds)
+        await self.service.call_tool("spin", seconds=seconds)
 
 
 class Voiced(Program):
-    """The daemon, with the benchmark's provider dropped in."""
+    """The daemon, with its provider for the service and nothing of it replaced."""
 
     name = "voiced"
+    margin_ms = provider_openai_realtime.HEARD_MARGIN_MS
 
     def command(self) -> list[str]:
         state = tempfile.mkdtemp(prefix="state-", dir=self.pulse.home)
         config = Path(state) / "voiced.toml"
         port = 20000 + os.getpid() % 20000
-        config.write_text(
-            CONFIG.format(
-                port=port, web=port + 1, state=state, folder=HERE, url=self.service.url(24000)
-            )
-        )
+        config.write_text(CONFIG.format(port=port, web=port + 1, state=state, url=self.service.url))
         return [sys.executable, "-m", "voiced.cli", "run", "--config", str(config)]
 
     async def spin(self, seconds: float) -> None:

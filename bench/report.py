@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.conversation import ROWS, Figures
+from bench.goals import ROWS, Figures, verdict
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -37,11 +37,12 @@ def machine() -> str:
 
 
 def versus(floor: Figures, voiced: Figures) -> str:
-    """Return the table of the two programs."""
-    lines = ["| | floor | voiced |", "|---|---|---|"]
-    for key, words in ROWS.items():
-        left = spread(floor[key]) if key in floor else "no such thing"
-        lines.append(f"| {words} | {left} | {spread(voiced.get(key, []))} |")
+    """Return the table of the two programs, each figure beside its goal."""
+    lines = ["| | floor | voiced | goal |", "|---|---|---|---|"]
+    for key, row in ROWS.items():
+        left, right = floor.get(key, []), voiced.get(key, [])
+        cells = (row.words, spread(left), spread(right), verdict(row, left, right))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

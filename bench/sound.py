@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -152,22 +153,27 @@ class Loudspeaker:
 
     def first_loud(self, start_ns: int) -> int | None:
         """Return the ns of the first loud sample after `start_ns`."""
-        for ns, samples in list(self.heard):
-            if ns + len(samples) * 1_000_000_000 // RATE < start_ns:
-                continue
+        first = None
+        for ns, samples in self._back_to(start_ns):
             loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > LOUD)
             if len(loud):
-                return ns + int(loud[0]) * 1_000_000_000 // RATE
-        return None
+                first = ns + int(loud[0]) * 1_000_000_000 // RATE
+        return first
 
     def last_loud(self, start_ns: int) -> int | None:
         """Return the ns of the last sample above -60 dBFS after `start_ns`."""
-        last = None
-        for ns, samples in list(self.heard):
+        for ns, samples in self._back_to(start_ns):
             loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > 33)
-            if ns >= start_ns and len(loud):
-                last = ns + int(loud[-1]) * 1_000_000_000 // RATE
-        return last
+            if len(loud):
+                return ns + int(loud[-1]) * 1_000_000_000 // RATE
+        return None
+
+    def _back_to(self, start_ns: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the chunks from the newest back to the one that `start_ns` lies in."""
+        for ns, samples in reversed(self.heard):
+            if ns + len(samples) * 1_000_000_000 // RATE < start_ns:
+                return
+            yield ns, samples
 
     def gaps(self, start_ns: int, longer_ms: float = 3) -> int:
         """Count the silent stretches inside what sounded after `start_ns`."""
