@@ -36,6 +36,8 @@ class XAI(Emulator):
         super().__init__(*args, **settings)
         self.kept: dict[str, list[Item]] = {}
         """What can be resumed: the replies of each conversation that asked for it."""
+        self.totals: dict[str, int] = {}
+        """Seconds billed of each conversation, over all its connections."""
 
     def admit(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer | None:
         """Refuse a wrong address or key; a wrong model is silently replaced."""

@@ -52,7 +52,7 @@ class Replies:
         self._committed = asyncio.Event()
         self._committed.set()
         self._output_s = 0.0
-        self._billed = 0
+        self._before = self._billed = session.emulator.totals.get(session.conversation_id, 0)
         self._collides = True
 
     # Beginning
@@ -179,14 +179,15 @@ class Replies:
         self._book(running.response)
         return True
 
-    async def stop(self) -> None:
+    async def stop(self, response_id: str | None = None) -> None:
         """End the active response with its response.done, cancelled.
 
         Raises:
-            Refused: none is active.
+            Refused: none is active, or it is not the one that is named.
         """
         running = self.active
-        if running is None or running.response.ended:
+        named = running is not None and response_id in (None, running.response.id)
+        if running is None or running.response.ended or not named:
             raise Refused("Cancellation failed: no active response found", "", violation=False)
         running.response.ended = True
         running.task.cancel()
@@ -223,10 +224,10 @@ class Replies:
         session = self._session
         out_s = response.audio_ms / 1000
         self._output_s += out_s
-        total = math.ceil(session.speech_s + self._output_s)
+        total = self._before + math.ceil(session.speech_s + self._output_s)
         price = USD_PER_MINUTE_OF.get(session.model_id, USD_PER_MINUTE) / 60
         session.emulator.bill.add(session.number, "audio", total - self._billed, "s", price)
-        self._billed = total
+        self._billed = session.emulator.totals[session.conversation_id] = total
         context = sum((item.tokens() for item in session.conversation), Tokens())
         put_in = context.text + text_tokens(session.instructions)
         out = response.tokens.audio

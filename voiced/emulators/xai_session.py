@@ -167,8 +167,8 @@ class XAISession(RealtimeSession):
                 await self._truncate(event)
             case wire.ReplyCreate():
                 self._ask(event)
-            case wire.ReplyCancel():
-                await self.replies.stop()
+            case wire.ReplyCancel(response_id=name):
+                await self.replies.stop(name if isinstance(name, str) else None)
             case _:
                 assert_never(event)
 

@@ -95,7 +95,7 @@ class Turns:
         """The user speaks on in a turn that was taken for over; what was told stays told."""
         turn.answered = turn.replied = turn.read = False
         if turn.settled:
-            turn.settled, turn.earlier, turn.text = False, turn.text, ""
+            turn.settled, turn.earlier, turn.text = False, turn.earlier + turn.text, ""
             turn.item = f"{turn.item}+"
 
     def open(self) -> list[Turn]:
