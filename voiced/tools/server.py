@@ -56,7 +56,7 @@ BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 HEALTHY_S = 30.0
 """So long a session forgives all failures."""
 WITHDRAWN_AFTER = 3
-"""Failures in a row after which the model is told of its tools no more."""
+"""Starts in vain, one after the other, after which the model is told of its tools no more."""
 SHOWN = 300
 """Characters of a server's error."""
 
@@ -75,6 +75,8 @@ class Server:
         self._tools: dict[str, str] = {}
         """Name as offered -> the server's own."""
         self._offered: list[OfferedTool] | None = None
+        self._listed = False
+        """The present session has listed its tools."""
         self._told = False
         """Its present trouble is told."""
         self._unknown: set[str] = set()
@@ -89,16 +91,17 @@ class Server:
 
     async def run(self) -> None:
         """Keep it connected until `stop`."""
-        failures = 0
+        failures = in_vain = 0
         with self._scope:
             while True:
-                began = time.monotonic()
+                began, self._listed = time.monotonic(), False
                 sentence = await self._session()
                 if time.monotonic() - began > HEALTHY_S:
                     failures, self._told = 0, False
                 self._trouble(f"{sentence}; it is started again")
                 failures += 1
-                if failures == WITHDRAWN_AFTER:
+                in_vain = 0 if self._listed else in_vain + 1
+                if in_vain == WITHDRAWN_AFTER:
                     self._offer([])
                 await anyio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
 
@@ -114,7 +117,8 @@ class Server:
             self._answer(asked.call_id, False, f"{self._name} has no tool {asked.tool} any more")
         else:
             client, tasks = self._connected
-            tasks.start_soon(self._run_call, client, asked)
+            scope = self._calls[asked.call_id] = anyio.move_on_after(LONGEST_CALL_S)
+            tasks.start_soon(self._run_call, client, asked, scope)
 
     def cancel(self, call: CancelCall) -> None:
         """End a call without an answer."""
@@ -132,6 +136,7 @@ class Server:
             with anyio.fail_after(START_S) as start:
                 async with self._client() as client:
                     await self._list(client)
+                    self._listed = True
                     start.deadline = float("inf")
                     await self._serve(client)
         except TimeoutError:
@@ -222,10 +227,9 @@ class Server:
 
     # --- calls
 
-    async def _run_call(self, client: Client, asked: CallTool) -> None:
+    async def _run_call(self, client: Client, asked: CallTool, scope: anyio.CancelScope) -> None:
         ok, result = False, f"{self._name} ended during the call; go on without it"
-        with anyio.move_on_after(LONGEST_CALL_S) as scope:
-            self._calls[asked.call_id] = scope
+        with scope:
             try:
                 answer = await client.call_tool(
                     self._tools[asked.tool],
