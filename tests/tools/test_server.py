@@ -207,7 +207,7 @@ def test_a_server_that_dies_is_started_again_and_told_once(monkeypatch: pytest.M
                     one.messages[:] = [m for m in one.messages if not isinstance(m, Answered)]
                     await asyncio.sleep(0.01)
             (told,) = one.all(ServerTrouble)
-            assert told.sentence == "the MCP server s: it ended (status 7); it is started again"
+            assert told.sentence == "the MCP server s: it ended (status 7); it is tried again"
             # The same list: the model need not be told.
             assert len(one.all(Offered)) == 1
 
@@ -257,7 +257,7 @@ def test_a_server_that_hangs_as_a_whole_is_found_by_a_late_call(
             await one.wait(Progressed)
             one.server.cancel(CancelCall(agent="a", call_id="1", late=True))
             told = await one.wait(ServerTrouble)
-            assert "it did not list its tools within 1 s; it is started again" in told.sentence
+            assert "it did not list its tools within 1 s; it is tried again" in told.sentence
             assert (await one.answered("2"))[0] is False
 
     run(scene)

@@ -98,7 +98,7 @@ class Server:
                 sentence = await self._session()
                 if time.monotonic() - began > HEALTHY_S:
                     failures, self._told = 0, False
-                self._trouble(f"{sentence}; it is started again")
+                self._trouble(f"{sentence}; it is tried again")
                 failures += 1
                 in_vain = 0 if self._listed else in_vain + 1
                 if in_vain == WITHDRAWN_AFTER:
