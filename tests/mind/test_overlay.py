@@ -184,6 +184,12 @@ def test_a_folder_that_cannot_be_read_changes_nothing() -> None:
     assert hand.agent.options(PAR, "Profile") == ("loud",)
 
 
+def test_what_is_left_out_of_a_folder_is_told() -> None:
+    hand = show().start()
+    hand.give(FilesFound(what="skills", folder="/s", left_out="/s: 3 more are not"))
+    assert hand.callbacks("onError", hand.last) == [("skills", "folder", "/s: 3 more are not")]
+
+
 def test_pulses_ask_for_the_folders() -> None:
     hand = show().start()
     for pulse, what in (("Scanprofiles", "profiles"), ("Scanskills", "skills")):

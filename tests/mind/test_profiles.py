@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,7 +24,6 @@ from voiced.parameters import ROWS, Kind
 
 from .hand import card
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 PAGE = [
     wire.ProviderParameter(name="speed", tag="f", default=1.0, minimum=0.5, maximum=2.0),
     wire.ProviderParameter(name="mood", tag="s", default="calm", options=["calm", "wild"]),
@@ -184,7 +182,7 @@ def test_whatever_a_file_says_it_is_good_or_told(content: object, learned: bool)
     assert all(problems)
     for (page, name), value in made.values.items():
         row = parameters.row(page, name) or ROWS[name]
-        assert not (row.secret or row.admin or row.money)
+        assert not any((row.secret, row.admin, row.money))
         if row.numeric:
             assert (row.minimum or 0) <= value <= (row.maximum or 0)  # type: ignore[operator]
     parameters.lay(laid([made], "local"))
@@ -214,27 +212,6 @@ def test_a_skill_has_its_words_and_nothing_else() -> None:
         ("{", "line 1"),
     ]:
         assert any(said in p for p in read_skill(parse("a.json", text), table())[1]), text
-
-
-# --- the samples
-
-
-def test_the_samples_are_good() -> None:
-    every = {card.name: card for card in (card("local"), card("openai_realtime"))}
-    files = sorted((CONFIG / "profiles").glob("*.json"))
-    assert files
-    for path in files:
-        file = parse(path.name, path.read_text(encoding="utf-8"))
-        pages = {entry.page for entry in file.entries} - {PAR}
-        assert pages <= set(every), "only what is built in"
-        names = [entry for entry in file.entries if entry.page == PAR]
-        assert read_profile(
-            parse(path.name, json.dumps({e.name: list(e.values) if e.listed else e.values[0]
-                                         for e in names})), table(learned=False))[1] == []  # fmt: skip
-    skills = sorted((CONFIG / "skills").glob("*.json"))
-    assert skills
-    for path in skills:
-        assert read_skill(parse(path.name, path.read_text(encoding="utf-8")), table())[1] == []
 
 
 # --- the shelf

@@ -44,6 +44,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[Version, ...] = ()
     files: tuple[File, ...] = ()
     problem: str = ""
+    """Why the folder cannot be read."""
+    left_out: str = ""
+    """What of it was not read."""
 
 
 def read_folder(folder: Path, before: Listing) -> Listing:
@@ -64,7 +67,9 @@ def read_folder(folder: Path, before: Listing) -> Listing:
         return before
     known = dict(zip(before.versions, before.files, strict=True))
     files = tuple(known.get(each) or read_file(inside, each.file) for each in versions)
-    return Listing(versions=versions, files=files)
+    more = len(names) - MOST_FILES
+    left_out = f"{folder}: {MOST_FILES} files are read, {more} more are not" if more > 0 else ""
+    return Listing(versions=versions, files=files, left_out=left_out)
 
 
 def _version(folder: Path, name: str) -> Version:
@@ -82,19 +87,22 @@ def read_file(folder: Path, name: str) -> File:
         if not path.is_relative_to(folder):
             return _damaged(name, "it points to a file outside of its folder")
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
+        try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return _damaged(name, "it is no file")
             if found.st_size > LARGEST:
                 return _damaged(name, f"it is larger than {LARGEST // 1024} KiB")
-            content = file.read(LARGEST + 1)
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                content = file.read(LARGEST)
+        finally:
+            os.close(fd)
     except (OSError, RuntimeError, ValueError) as error:
         return _damaged(name, f"it cannot be read: {getattr(error, 'strerror', None) or error}")
     if not content.strip():
         return _damaged(name, "it is empty")
     try:
-        return parse(name, content[:LARGEST].decode("utf-8-sig"))
+        return parse(name, content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return _damaged(name, "it is no text in UTF-8")
 
@@ -173,6 +181,6 @@ class Folders:
                 agent,
                 FilesFound(
                     what=what, folder=folder, files=listing.files, problem=listing.problem,
-                    asked=key in asked,
+                    left_out=listing.left_out, asked=key in asked,
                 ),
             )  # fmt: skip

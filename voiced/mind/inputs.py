@@ -195,6 +195,8 @@ class FilesFound(Input, frozen=True, kw_only=True):
     files: tuple[File, ...] = ()
     problem: str = ""
     """Why the folder cannot be read."""
+    left_out: str = ""
+    """What of it was not read."""
     asked: bool = False
     """By a pulse: what is damaged is told again."""
 

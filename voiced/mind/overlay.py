@@ -31,6 +31,8 @@ def found(s: AgentState, event: FilesFound) -> None:
     if event.problem:
         s.error(event.what, "folder", event.problem)
         return
+    if event.left_out:
+        s.error(event.what, "folder", event.left_out)
     before = dict(shelf.damaged)
     shelf.put(event.files, s.parameters)
     _offer(s, event.what, {} if event.asked else before)
