@@ -103,7 +103,9 @@ def test_every_callback_is_called_with_what_osc_tells(tmp_path: Path) -> None:
         assert by_name["onSessionEnd"]["trace_file"] == ended.args[2]
 
 
-LIVELY = NOTE + """
+LIVELY = (
+    NOTE
+    + """
 from typing import Literal
 
 def onUserText(info):
@@ -144,6 +146,7 @@ def fail():
 def onUsertext(info):
     pass
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +203,12 @@ def test_the_model_calls_functions_of_the_script(stage: Scripted) -> None:
     stage.wait(f"{A}/par/Displayname", "red 0.5", since=since)
     call(stage, "t2", "set_lights", color="blue")
     _, ok, sentence = given(stage, "t2")
-    assert not ok and "the arguments do not fit" in sentence
+    assert not ok
+    assert "the arguments do not fit" in sentence
     call(stage, "t3", "fail")
     _, ok, sentence = given(stage, "t3")
-    assert not ok and sentence == "fail failed: ZeroDivisionError: division by zero"
+    assert not ok
+    assert sentence == "fail failed: ZeroDivisionError: division by zero"
 
 
 def test_a_function_that_needs_approval_runs_when_it_was_approved(stage: Scripted) -> None:

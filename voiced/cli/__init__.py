@@ -27,11 +27,10 @@ VERBS: Final = {
     "emulate": "a stand-in of a cloud service to rehearse against",
     "key": "API keys: set, list, remove",
     "traces": "past conversations: list, show, export, forget",
-    "callbacks": "a callback file with every signature (later)",
+    "callbacks": "a Python file with every callback's signature",
     "install": "config, unit, account and folders (later)",
 }
 LATER: Final = {
-    "callbacks": "comes later; callbacks go out by OSC, at /<agent>/cb/*",
     "install": "comes later; systemd/ holds the units, and the steps stand at their top",
 }
 

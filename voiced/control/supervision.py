@@ -178,6 +178,10 @@ class Supervision:
         """When to come back with a `Tick`; None = never."""
         return self._deadline
 
+    def forgive(self) -> None:
+        """It has shown that it works: the next exit is followed by a start at once."""
+        self.failures = 0
+
     @property
     def has_process(self) -> bool:
         """Whether a process may exist."""

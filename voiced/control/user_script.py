@@ -64,9 +64,11 @@ AT_ONCE = 8
 WAITING = 256
 """Callbacks that may wait for that; what comes then is left out."""
 MOST_LOST = 3
-"""Times in a row that a function may end the process before it is called no more."""
+"""Times that a function may end the process before it is called no more."""
 MOST_RAISED = 10
 """Times in a row that a callback may raise."""
+ACQUITTED = 10
+"""So many calls in a row without a fault, and what was before is forgotten."""
 LATEST_ONLY = ("onAudioIn", "onAudioOut")
 TEXTS = ("onUserText", "onAssistantText")
 
@@ -76,6 +78,8 @@ class _Record(msgspec.Struct):
 
     lost: int = 0
     raised: int = 0
+    good: int = 0
+    """Calls since the last fault."""
     told: bool = False
     disabled: bool = False
 
@@ -123,6 +127,10 @@ class UserScript:
         """Callbacks that the process has, the oldest first."""
         self._called: dict[str, str] = {}
         """Tool calls that the process has: call id -> name."""
+        self._calls: list[CallFunction] = []
+        """Tool calls that wait for the process."""
+        self._ready = False
+        """Some version is in force there."""
         self._left_out = 0
         self._complaints = Window(10, 1.0)
         self._forget_file()
@@ -230,14 +238,19 @@ class UserScript:
     def call(self, effect: RunTool) -> None:
         """Have a tool run."""
         message = CallFunction(call_id=effect.call_id, name=effect.name, arguments=effect.arguments)
-        if self._child.send(message):
-            self._called[effect.call_id] = effect.name
-        else:
-            self._put(ExecutorGone(origin=self.origin, for_good=False))
+        # While the process starts, the call waits for it as long as the mind waits for a result.
+        self._calls.append(message)
+        self._hand_calls_over()
 
     def drop(self, call_id: str) -> None:
         """Tell the process that nobody waits for a result any more."""
+        self._calls = [call for call in self._calls if call.call_id != call_id]
         self._child.send(DropFunction(call_id=call_id))
+
+    def _hand_calls_over(self) -> None:
+        while self._ready and self._calls and self._child.send(self._calls[0]):
+            call = self._calls.pop(0)
+            self._called[call.call_id] = call.name
 
     def _offer(self, tools: Iterable[OfferedTool]) -> None:
         """Declare what the file offers now; take back what it no longer does."""
@@ -318,6 +331,8 @@ class UserScript:
         if message.version:
             self._bad = ""
         self._good = message.source
+        # What it does to its process from here on is held against its functions.
+        self._child.supervision.forgive()
         self._callbacks = frozenset(message.callbacks)
         self._offer(message.tools)
         log.info(
@@ -328,6 +343,8 @@ class UserScript:
         )  # fmt: skip
         for remark in message.remarks:
             log.warning("! %s %s: %s", self._agent, self._file, remark)
+        self._ready = True
+        self._hand_calls_over()
         self._hand_over()
 
     def _not_loaded(self, message: NotLoaded) -> None:
@@ -365,12 +382,16 @@ class UserScript:
         called, self._called = self._called, {}
         overran, self._overran = self._overran, None
         loading, self._loading = self._loading, ""
+        self._ready = False
+        self._calls.clear()  # ExecutorGone answers these too.
         if not asked:
             why = overran.sentence if overran is not None else sentence
             log.warning("! %s: the scripts process is gone: %s", self._agent, why)
             if loading:
-                self._bad = loading
-                self._tell("load", f"{self._file} cannot be run: {why}. Mend it and save it")
+                self._bad = self._told_version = loading
+                goes_on = "; until then the version before it goes on" if self._good else ""
+                sentence = f"{self._file} cannot be run: {why}. Mend it and save it{goes_on}"
+                self._tell("load", sentence)
             # The oldest ran; the others only waited, and all of them for the file.
             ran, given = ([], given) if loading else (given[:1], given[1:])
             suspects = [*(each.name for each in ran), *dict.fromkeys(called.values())]
@@ -390,7 +411,11 @@ class UserScript:
         return record is not None and record.disabled
 
     def _acquit(self, name: str) -> None:
-        self._records.pop(name, None)
+        record = self._records.get(name)
+        if record is not None and not record.disabled:
+            record.raised, record.good = 0, record.good + 1
+            if record.good >= ACQUITTED:
+                del self._records[name]
 
     def _raised(self, name: str, trouble: str) -> None:
         record = self._record(name)
@@ -404,11 +429,12 @@ class UserScript:
 
     def _hold(self, record: _Record, name: str, code: str, why: str, count: int, most: int) -> None:
         """Tell a function's fault, once; call it no more where it fails again and again."""
+        record.good = 0
         if count >= most and not record.disabled:
             record.disabled = True
             self._tell(
                 "disabled",
-                f"{name} is called no more: it failed {count} times in a row, last: {why}. "
+                f"{name} is called no more: it failed {count} times, last: {why}. "
                 f"Mend {self._file} and save it, or pulse Initialize: that enables it again",
             )
             if name in self._offered:

@@ -38,7 +38,7 @@ from voiced.scripts.printed import Capture
 from voiced.scripts.script import Script, ScriptError, info_of, load, raised, read, version_of
 
 ALIVE_S = 0.25
-LOOK_S = 0.5
+LOOK_S = 0.25
 """How often the file is looked at: the standard library has no notice of its change."""
 END_S = 0.7
 """What callbacks that still wait get at the end."""
