@@ -19,6 +19,7 @@ from voiced.providers import prices
 CLOUDS = {
     "gemini_live": ("gemini", "https://aistudio.google.com/usage"),
     "openai_realtime": ("openai", "https://platform.openai.com/usage"),
+    "xai_grok": ("xai", "https://console.x.ai/usage"),
     "hume_evi": ("hume", "https://beta.hume.ai/settings/billing"),
 }
 

@@ -51,6 +51,14 @@ def told(source: str, name: str) -> str:
     return "".join(f"- {sentence}\n" for sentence in check(module))
 
 
+def _paid_by(card: ProviderCard) -> str:
+    """Return what is counted: tokens, the time connected, or the audio alone."""
+    rows = (prices.listed(card.name, model) for model in card.models)
+    if any(row is not None and row.audio_minute is not None for row in rows):
+        return "the minute of audio"
+    return {"token": "the token", "wallclock": "the minute"}[card.metering]
+
+
 def facts(card: ProviderCard) -> str:
     """Return what a provider is, as a table."""
     rows = {
@@ -59,7 +67,7 @@ def facts(card: ProviderCard) -> str:
         "key": f"`voiced key set {card.key_server}`" if card.key_server else "none",
         "usage and billing": card.billing_url,
         "price list": card.pricing_url,
-        "paid by": {"token": "the token", "wallclock": "the minute"}[card.metering],
+        "paid by": _paid_by(card),
         "longest connection": f"{card.max_session_s // 60} min" if card.max_session_s else "",
         "goes on after it": {
             "native": "by the service's own handle",
