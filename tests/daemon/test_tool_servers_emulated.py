@@ -1,0 +1,78 @@
+"""Cloud voices call a server from the registry and a patch at the same time; one call is cancelled.
+
+VOICED_TOOLS=all asks every service, which takes a quarter of a minute each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.rig import CONFIG, Client, Daemon
+from tests.daemon.test_tools_emulated import SCHEMA, SERVICES, A, running, said
+from voiced.emulators.script import Call, Connection, Reply, Script
+from voiced.emulators.services import emulator
+
+SPEED = 4.0
+LIGHTS = Call(name="set_lights", arguments={"color": "red"})
+TIME = Call(name="get_current_time", arguments={"timezone": "Europe/Berlin"})
+ALL = os.environ.get("VOICED_TOOLS") == "all"
+EVENING = Script(
+    connection=[
+        Connection(
+            reply=[
+                Reply(says="One moment.", calls=[LIGHTS, TIME]),
+                Reply(says="It is red, and it is late."),
+            ]
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize("provider", SERVICES if ALL else ["openai_realtime"])
+def test_a_server_and_a_patch_in_parallel(provider: str, tmp_path: Path) -> None:
+    program = shutil.which("mcp-server-time", path=str(Path(sys.executable).parent))
+    assert program is not None
+    service = emulator(provider)(EVENING, speed=SPEED)
+    with running(service):
+        agents = (
+            f'[[agent]]\nname = "voice_agent"\n[agent.par]\nProvider = "{provider}"\n'
+            f'[agent.{provider}]\nendpoint = "{service.url}"\n'
+            f'[[agent.mcp]]\nname = "time"\ncommand = "{program}"\nallow = ["*"]\n'
+        )
+        config = CONFIG.replace('output = ""', f'output = ""\nspeed = {SPEED}')
+        environment = {SERVICES[provider]: "k"}
+        settings = ("agent.voice_agent.tool_silence=60.0",)
+        with Daemon(
+            tmp_path, agents, config=config, environment=environment, settings=settings
+        ) as daemon:
+            daemon.until(lambda: "get_current_time is offered" in daemon.log, 30, "the time")
+            patch = Client()
+            words = ("set_lights", "Turn the lights to a colour", SCHEMA)
+            patch.send(daemon.port, f"{A}/tool/register", *words)
+            patch.wait(f"{A}/tool/registered", "set_lights")
+            daemon.send(f"{A}/par/Connect")
+            daemon.wait(f"{A}/par/Sessionstate", "active")
+            daemon.send(f"{A}/par/Sendtext", "make it red and tell me the time")
+            call_id = patch.wait(f"{A}/tool/call").args[0]
+            # The server has answered while the patch has not.
+            told = daemon.wait(f"{A}/cb/onToolResult", lambda _, name, *__: name == TIME.name).args
+            assert told[2] == 1
+            assert json.loads(told[3])["timezone"] == "Europe/Berlin"
+            patch.send(daemon.port, f"{A}/tool/result", call_id, "the lights are red")
+            said(daemon, "It is red, and it is late.", 0)
+            patch.close()
+            rows = {r[3]: r for r in (m.args for m in daemon.client.all(f"{A}/conv/row"))}
+            tools = [(r[5], json.loads(r[6])["call_id"]) for r in rows.values() if r[1] == "tool"]
+            assert {kind for kind, _ in tools} == {"tool_call", "tool_result"}
+            calls = sorted(one for kind, one in tools if kind == "tool_call")
+            assert calls == sorted(one for kind, one in tools if kind == "tool_result")
+            assert len(calls) == 2
+            errors = [m.args for m in daemon.client.all(f"{A}/cb/onError")]
+            assert not [error for error in errors if error[0] == "tools"]
+        assert list(service.violations) == []
