@@ -36,10 +36,11 @@ TOOL = st.builds(
     blocking=st.booleans(),
 )  # fmt: skip
 TOOLS = st.lists(TOOL, max_size=3, unique_by=lambda tool: tool.name).map(tuple)
-LISTS = st.lists(st.one_of(TEXT, st.from_regex(r"[a-z=]{1,60}", fullmatch=True)), max_size=30).map(
-    ",".join
-)
-DATES = st.one_of(TEXT, st.dates().map(str))
+LISTS = st.sampled_from(
+    ["", ",", "a", "a, b,a", "Acme=Akmee,=x,y=", "x" * 60, "\U0001f600,\x00,\u2028", "https://a.org/b",
+     ",".join(f"n{number}" for number in range(120)), " 2026-11-22 "]
+)  # fmt: skip
+DATES = st.sampled_from(["", "2026-11-22", "2026-1-2", "20261122", "yesterday", "2026-02-30"])
 ROWS = st.lists(
     st.builds(HistoryRow, role=st.sampled_from(["user", "assistant"]), text=TEXT), max_size=4
 )
