@@ -215,10 +215,12 @@ class Replies:
         response.ended = True
         # Taken out first: from here on the slot is free for the next one.
         del self._running[response.id]
-        await response.finish(status)
-        usage = self._usage(running) if not error else None
-        if usage is not None:
-            usage.book(session.emulator.bill, session.link.number, session.model)
+        try:
+            await response.finish(status)
+        finally:  # Nobody may be there to be told; it is paid for.
+            usage = self._usage(running) if not error else None
+            if usage is not None:
+                usage.book(session.emulator.bill, session.link.number, session.model)
         session.said(response)
         if status == "incomplete":
             reason = "max_output_tokens"
