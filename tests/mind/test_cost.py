@@ -29,18 +29,43 @@ def usage(usd: float) -> Usage:
 def test_pending_is_replaced_by_the_services_account() -> None:
     cost, one = Cost(), leg(input_usd_min=0.06, output_usd_min=0.6)
     cost.open_leg(one)
-    assert one.meter(meter(sent=10, received=10)) == 0
-    assert cost.conversation == pytest.approx(0.01 + 0.1)
-    assert cost.booked == 0
-    assert one.usage(usage(0.2)) == 0.2
-    assert (cost.booked, cost.pending) == (0.2, 0)
-    one.meter(meter(sent=20, received=10))
-    assert cost.conversation == pytest.approx(0.21)
-    assert one.end() == pytest.approx(0.01)
-    assert cost.booked == pytest.approx(0.21)
+    assert one.meter(meter(received=0.9)) == 0
+    assert (cost.booked, cost.pending) == (0, pytest.approx(0.009))
+    assert one.usage(usage(0.02)) == 0.02
+    assert (cost.booked, cost.pending) == (0.02, 0)
+    one.meter(meter(sent=5, received=0.9))
+    assert cost.conversation == pytest.approx(0.025)
+    assert one.end() == pytest.approx(0.005)
     # The service's late account of what was booked as pending is not counted twice.
-    assert one.usage(usage(0.03)) == pytest.approx(0.02)
+    assert one.usage(usage(0.03)) == pytest.approx(0.025)
     assert one.usage(usage(0.03)) == pytest.approx(0.03)
+
+
+def test_a_running_response_is_booked_by_the_second() -> None:
+    cost, one = Cost(), leg(input_usd_min=0.06, output_usd_min=0.6)
+    cost.open_leg(one)
+    assert one.meter(meter(sent=10, received=10)) == pytest.approx(0.11)
+    assert one.meter(meter(sent=10, received=10.5)) == 0
+    assert cost.conversation == pytest.approx(0.115)
+    assert one.usage(usage(0.2)) == pytest.approx(0.09)
+    assert (cost.booked, cost.pending) == (pytest.approx(0.2), 0)
+    # Too much was assumed: what is booked stands, and the next account is held against it.
+    one.meter(meter(sent=10, received=20.5))
+    assert one.usage(usage(0.06)) == 0
+    assert cost.booked == pytest.approx(0.3)
+    assert one.usage(usage(0.06)) == pytest.approx(0.02)
+
+
+def test_silence_takes_no_tokens() -> None:
+    one = leg(input_usd_min=0.06, output_usd_min=0.6)
+    quiet = Meter(
+        agent="a", leg=1, seconds_sent=3600.0, seconds_received=0.0, connected_s=3600.0,
+        response_running=False, rx_age_s=0.0,
+    )  # fmt: skip
+    assert one.meter(quiet, idle=True) == 0
+    assert one.pending == pytest.approx(0)
+    one.meter(meter(sent=3605.0))
+    assert one.pending == pytest.approx(0.005)
 
 
 def test_time_on_the_wire_is_booked_as_it_passes() -> None:

@@ -72,7 +72,7 @@ class LegCost(msgspec.Struct, kw_only=True):
     accounted: float = 0.0
     """Estimate up to the last account of the service: what the pending estimate starts from."""
     assumed: float = 0.0
-    """Part of `booked` that was pending when the leg ended; a late account replaces it."""
+    """Part of `booked` that was estimated; the account of its response replaces it."""
     estimate: float = 0.0
     seconds_sent: float = 0.0
     seconds_received: float = 0.0
@@ -88,12 +88,20 @@ class LegCost(msgspec.Struct, kw_only=True):
         self.booked += usd
         return usd
 
-    def meter(self, meter: Meter) -> float:
+    def meter(self, meter: Meter, *, idle: bool = False) -> float:
         """Take what the leg has used so far; return what that books.
 
-        Time on the wire is booked as it passes where time is what costs; else it is pending until
-        the service's own account.
+        Time on the wire is booked as it passes where time is what costs. Else it is pending until
+        the service's own account, and of a running response booked a second at a time: a daemon
+        that is killed has not spent nothing.
+
+        Args:
+            meter: the figures.
+            idle: nobody speaks and nothing is answered. Who counts tokens takes none for silence.
         """
+        if idle and not self.wallclock:
+            silent_s = max(0.0, meter.seconds_sent - self.seconds_sent)
+            self.accounted += silent_s * self.price.input_usd_min / 60
         self.seconds_sent = max(self.seconds_sent, meter.seconds_sent)
         self.seconds_received = max(self.seconds_received, meter.seconds_received)
         estimate = (
@@ -106,7 +114,11 @@ class LegCost(msgspec.Struct, kw_only=True):
         if self.wallclock and unaccounted >= self.price.wallclock_usd_min / 60 * BOOK_S:
             self.accounted, self.pending = self.estimate, 0.0
             return self.book(unaccounted)
-        running = meter.response_running
+        running, step = meter.response_running, self.price.output_usd_min / 60 * BOOK_S
+        if running and 0 < step <= unaccounted:
+            self.accounted, self.pending, self.reserve = self.estimate, self.again, 0.0
+            self.assumed += unaccounted
+            return self.book(unaccounted)
         self.pending = unaccounted + (self.again if running else 0.0)
         self.reserve = 0.0 if running or meter.buffered_s > 0 else self.again
         return 0.0
@@ -127,7 +139,7 @@ class LegCost(msgspec.Struct, kw_only=True):
         """Book what is pending as it stands; return it."""
         usd, self.pending, self.ended = self.pending, 0.0, True
         self.reserve = 0.0
-        self.assumed = usd
+        self.assumed += usd
         return self.book(usd)
 
 

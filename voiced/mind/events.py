@@ -259,7 +259,8 @@ def _meter(s: AgentState, session: Session, event: wire.Meter) -> None:
             session.closing_by = max(session.closing_by, s.reply.heard_by)
     leg = s.cost.leg(event.leg)
     if leg is not None:
-        machine.book(s, leg, leg.meter(event))
+        idle = not (s.user_speaking or s.waiting or s.reply.running or event.response_running)
+        machine.book(s, leg, leg.meter(event, idle=idle))
 
 
 def _signal(s: AgentState, session: Session, event: wire.ProviderSignal) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+import msgspec
+
 from voiced.messages.network import (
     CloseLeg,
     Interrupt,
@@ -274,6 +276,9 @@ def book(s: AgentState, leg: LegCost, usd: float, detail: str = "") -> None:
     if usd <= 0:
         return
     s.emit(Spend(session_id=leg.session_id, provider=leg.provider, model=leg.model, usd=usd))
+    # Until the shell tells the next one: no Connect comes in between.
+    left = s.allowance.left_usd - usd
+    s.allowance = msgspec.structs.replace(s.allowance, left_usd=left)
     if s.session is not None and s.session.id == leg.session_id:
         s.journal(
             journal.CostLine,
