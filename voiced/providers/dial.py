@@ -9,6 +9,7 @@ the key: it travels in a header, and headers are never shown.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -80,6 +81,18 @@ def placed(url: str, endpoint: str) -> str:
     return urlunsplit((there.scheme, there.netloc, path, service.query, ""))
 
 
+class _Straight(connect):
+    """The library's connection without its following of redirects.
+
+    It takes only `Authorization` off before it calls another host; two services have their key in
+    a header of another name. No service of these sends its callers elsewhere.
+    """
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Return the answer itself: nobody is followed."""
+        return exc
+
+
 async def dial(
     service: Service, url: str, headers: Mapping[str, str], *, endpoint: str = ""
 ) -> ClientConnection:
@@ -98,7 +111,7 @@ async def dial(
         ProviderUnavailable: everything that may pass.
     """
     try:
-        connection = await connect(
+        connection = await _Straight(
             placed(url, endpoint),
             additional_headers=headers,
             compression=None,
@@ -135,7 +148,8 @@ async def dial(
         ) from None
     except (OSError, InvalidHandshake, ConnectionClosed) as error:
         # Only the kind: a handshake's text may quote what was sent.
-        what = error.strerror if isinstance(error, OSError) and error.strerror else _kind(error)
+        number = error.errno if isinstance(error, OSError) else None
+        what = os.strerror(number) if number else _kind(error)
         raise ProviderUnavailable(f"{service.title} cannot be reached: {what}", "connect") from None
     link = connection.transport.get_extra_info("socket")
     if link is not None:
@@ -165,6 +179,12 @@ def rejected(service: Service, status: int, body: bytes = b"") -> ProviderError:
         case 429:
             sentence = f"{title} takes no more connections now (rate or quota); it is tried again"
             return ProviderUnavailable(sentence, "rate_limit")
+        case _ if 300 <= status < 400:
+            sentence = (
+                f"what answers for {title} sends its callers elsewhere (HTTP {status}), and the key "
+                "goes nowhere else: look at endpoint, or does this network want a login first?"
+            )
+            return ProviderUnavailable(sentence, f"http_{status}")
         case _ if status >= 500:
             return ProviderUnavailable(f"{title} is out of order (HTTP {status})", f"http_{status}")
     return ProviderRefused(f"{title} refused the connection (HTTP {status})", f"http_{status}")
