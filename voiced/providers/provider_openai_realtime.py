@@ -33,7 +33,7 @@ PROVIDER_TYPE = "realtime"
 SPEECH_TYPE = "voice-realtime"
 TRANSPORT = "ws"
 SAMPLE_RATE_IN = SAMPLE_RATE_OUT = openai_session.RATE
-FRAME_MS: int | None = 20
+FRAME_MS: int | None = None
 MAX_SESSION_S: int | None = 3600
 RESUMPTION = "replay"
 SUPPORTS_VIDEO_IN = True
