@@ -130,7 +130,7 @@ class ToolServers:
         if missing:
             for agent in {agent for agent, _ in (*self._servers, *self._endpoints)}:
                 sentence = (
-                    f"MCP servers and HTTP tools need the package {' and '.join(missing)}: "
+                    f"MCP servers and HTTP tools need {' and '.join(missing)}: "
                     "python -m pip install 'voiced[mcp]'"
                 )
                 self._trouble(agent, "missing", sentence, once=True)
