@@ -220,6 +220,10 @@ def test_names_and_colours_take_several() -> None:
     assert coerce(row, [""]) == Coerced("")
     assert spread(row, "") == ("",)
     assert isinstance(coerce(row, ["x"] * 9), Refusal)
+    assert coerce(row, [1, 0.0], ("day", "night")) == Coerced("night,day")
+    for index in (2, -1, 0.5, math.nan, math.inf):
+        assert isinstance(coerce(row, [index], ("day", "night")), Refusal)
+    assert isinstance(coerce(row, [0]), Refusal)
     parts = expand(ROWS["Displaycolor"], [0.1, 0.2, 0.3], ROWS)
     assert not isinstance(parts, Refusal)
     assert [(part.name, list(args)) for part, args in parts] == [

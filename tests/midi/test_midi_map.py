@@ -159,6 +159,39 @@ def test_program_changes_write_a_value_or_their_own_number():
     assert values(midi.feed(PORT, mido.Message("program_change", program=9))) == [9]
 
 
+NIGHTS = resolver(
+    ["voice_agent"], lambda agent, page, name: ROWS.get(name),
+    lambda agent, page, name: ("day", "night") if name == "Profile" else (),
+)  # fmt: skip
+PROFILE = "/voice_agent/par/Profile"
+
+
+def nights(*bindings: Binding, **values) -> MidiMap:
+    midi = MidiMap(bindings, NIGHTS, Values(**values))
+    assert midi.problems == []
+    return midi
+
+
+def test_a_program_change_counts_the_profiles_there_are():
+    midi = nights(Binding(message="program_change", address=PROFILE))
+    told = [values(midi.feed(PORT, mido.Message("program_change", program=n))) for n in (0, 1, 2)]
+    assert told == [["day"], ["night"], []]
+
+
+def test_a_key_writes_the_profile_it_names_and_lifts_it_where_it_is_held():
+    midi = nights(Binding(message="note", note=60, address=PROFILE, value="night"))
+    assert [values(midi.feed(PORT, note(v))) for v in (1, 0, 90)] == [["night"], [], ["night"]]
+    midi = nights(
+        Binding(message="note", note=60, address=PROFILE, value="night", mode="momentary")
+    )
+    assert [values(midi.feed(PORT, note(v))) for v in (90, 0)] == [["night"], [""]]
+    midi = nights(
+        Binding(message="note", note=60, address=PROFILE, value="night", mode="toggle"),
+        Profile="night",
+    )
+    assert values(midi.feed(PORT, note(90))) == [""]
+
+
 def test_a_pulse_fires_at_each_press_and_never_at_a_release():
     midi = made(Binding(message="note", note=36, address="/oracle/par/Restart"))
     told = [one for v in (90, 0, 90, 0) for one in midi.feed(PORT, note(v, 36))]

@@ -71,3 +71,48 @@ def test_the_pedal_opens_the_microphone_and_its_lamp_shows_it(
 def shows(pedal: Pedal, wanted: bytes) -> bool:
     """Tell whether the lamp comes to show this; it may first be shown how the gate was before."""
     return any(bytes.fromhex(pedal.line()) == wanted for _ in range(3))
+
+
+PROGRAMS = """
+Profilesfolder = "{folder}"
+[[midi.bind]]
+port = "fs-1"
+message = "program_change"
+address = "/voice_agent/par/Profile"
+[[midi.bind]]
+port = "fs-1"
+message = "program_change"
+program = 5
+address = "/voice_agent/par/Profile"
+value = "night,loud"
+"""
+
+
+def test_a_program_change_switches_the_profile_of_the_next_session(
+    jack: JackServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    for name, volume in (("day", 0.75), ("loud", 1.0), ("night", 0.25)):
+        (folder / f"{name}.json").write_text(
+            f'{{"Volume": {volume}, "Displayname": "{name.title()}"}}'
+        )
+    with Daemon(tmp_path, ECHO + PROGRAMS.format(folder=folder), environment=jack.env) as daemon:
+        pedal = Pedal({**os.environ, **jack.env})
+        daemon.until(lambda: f"listening to {PORT}" in daemon.log, 20.0, "the pedal's port")
+        for program, names, volume in ((2, ("night",), 0.25), (0, ("day",), 0.75),
+                                       (5, ("night", "loud"), 1.0)):  # fmt: skip
+            since = daemon.mark()
+            pedal.send(bytes([0xC0, program]))
+            told = daemon.wait("/voice_agent/par/Profile", names[0], since=since)
+            assert told.args == names
+            daemon.send("/voice_agent/par/Restart")
+            daemon.wait("/voice_agent/par/Volume", volume, since=since)
+            daemon.wait("/voice_agent/par/Displayname", names[-1].title(), since=since)
+            daemon.wait("/voice_agent/par/Sessionstate", "active", since=since)
+        since = daemon.mark()
+        pedal.send(bytes([0xC0, 9]))
+        pedal.send(bytes([0xC0, 1]))
+        told = daemon.wait("/voice_agent/par/Profile", since=since)
+        assert told.args == ("loud",), "there is no tenth profile: that changed nothing"
+        pedal.unplug()

@@ -255,6 +255,11 @@ class _Rule(msgspec.Struct, frozen=True, kw_only=True):
             return "toggle" if switch and self.binding.value is None else "value"
         return "momentary" if switch else "value"
 
+    @property
+    def named(self) -> bool:
+        """Whether a press writes one of the words there are, and a release nothing."""
+        return self.target.kind == "words" and self.binding.value is not None
+
     def watches(self, message: mido.Message) -> bool:
         """Tell whether this message moves the binding's control."""
         kind = "note" if message.type in ("note_on", "note_off") else message.type
@@ -378,13 +383,13 @@ class MidiMap:
     def _move(
         self, rule: _Rule, control: _Control, origin: Origin, message: mido.Message
     ) -> list[Aimed]:
-        position = _position(message, exact=rule.mode == "value")
+        slides = rule.mode == "value" and not rule.named
+        position = _position(message, exact=slides)
         if position is None:  # a program change: a press that is over at once
             return self._program(rule, control, origin, message.program)
         if rule.binding.invert:
             position = _TOP - position
-        named = rule.target.kind == "words" and rule.binding.value is not None
-        if rule.mode == "value" and rule.target.kind in ("number", "words", "switch") and not named:
+        if slides and rule.target.kind in ("number", "words", "switch"):
             return self._slide(rule, control, origin, position)
         was = control.pressed
         if position >= PRESS_AT:
