@@ -1,14 +1,16 @@
 """Control's end of one child's message channel, on the asyncio loop, without a task.
 
 What is sent goes out at once or waits in a bounded buffer: a child that does not read is hung, and
-the loop never waits for it.
+the loop never waits for it. What a child says is taken for so long at a time that everybody else on
+the loop has a turn, however much it says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from voiced.errors import RemoteProtocolError
@@ -16,6 +18,8 @@ from voiced.messages.framing import PROTOCOL_VERSION, Decoder, Hello, Message, e
 
 MAX_UNSENT = 16 * 1024 * 1024
 """Bytes that may wait for a child that does not read."""
+TURN_S = 0.02
+"""For so long one child is listened to before the loop goes on to the others."""
 _READ = 256 * 1024
 
 T = TypeVar("T", bound=Message)
@@ -44,6 +48,8 @@ class Channel(Generic[T]):
         self._loop, self._sock = loop, sock
         self._decoder: Decoder[T] = Decoder(union)
         self._on_message, self._on_broken, self._on_closed = on_message, on_broken, on_closed
+        self._received: Iterator[T] | None = None
+        """What was read and not yet taken."""
         self._unsent = bytearray()
         self._greeted = False
         self._open = True
@@ -73,29 +79,47 @@ class Channel(Generic[T]):
 
     def drain(self) -> None:
         """Take everything the child sent before it exited, then close."""
-        while self._open and self._readable():
+        while self._open and self._listen(float("inf")):
             pass
         self.close()
 
-    def _readable(self) -> bool:
-        """Take what there is; tell whether there may be more."""
+    def _readable(self) -> None:
+        """Take what there is, for the length of a turn."""
+        self._listen(time.monotonic() + TURN_S)
+        if self._open and self._received is not None:
+            # The socket may have nothing more, so its readiness does not bring us back.
+            self._loop.remove_reader(self._sock)
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._open:
+            self._loop.add_reader(self._sock, self._readable)
+            self._readable()
+
+    def _listen(self, until: float) -> bool:
+        """Take what was read, or is read now, until a time; tell whether there may be more."""
+        if self._received is None:
+            try:
+                received = self._sock.recv(_READ)
+            except (BlockingIOError, InterruptedError):
+                return False
+            except OSError:
+                received = b""
+            if not received:
+                self.close()
+                self._on_closed()
+                return False
+            self._received = self._decoder.receive(received)
         try:
-            received = self._sock.recv(_READ)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            received = b""
-        if not received:
-            self.close()
-            self._on_closed()
-            return False
-        try:
-            for message in self._decoder.receive(received):
+            for message in self._received:
                 self._take(message)
                 if not self._open:
                     return False
+                if time.monotonic() > until:
+                    return True
         except RemoteProtocolError as error:
             self._break(str(error))
+        self._received = None
         return self._open
 
     def _take(self, message: T) -> None:

@@ -181,7 +181,7 @@ def rejected(service: Service, status: int, body: bytes = b"") -> ProviderError:
             return ProviderUnavailable(sentence, "rate_limit")
         case _ if 300 <= status < 400:
             sentence = (
-                f"what answers for {title} sends its callers elsewhere (HTTP {status}), and the key "
+                f"what answers for {title} sends its callers on (HTTP {status}), and the key "
                 "goes nowhere else: look at endpoint, or does this network want a login first?"
             )
             return ProviderUnavailable(sentence, f"http_{status}")
