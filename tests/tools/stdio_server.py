@@ -139,7 +139,11 @@ def main(mode: str) -> None:
         case "noise":
             while True:
                 print("listening on port 1234", time.time())
+        case "flood":
+            while True:
+                send({"method": "notifications/tools/list_changed"})
         case "strays":
+            sys.stderr.write("a long way to say little\n" * 100_000)
             print("hello, this belongs into a log")
             print('{"jsonrpc": "2.0"')
             serve()

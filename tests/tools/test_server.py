@@ -220,6 +220,7 @@ def test_a_server_that_dies_is_started_again_and_told_once(monkeypatch: pytest.M
         ("exits", "it ended (status 1): ModuleNotFoundError: no module named show"),
         ("endless", "a line of more than 16 MB"),
         ("noise", "what it writes is not the protocol"),
+        ("flood", "it sends more than 1000 messages a second"),
         ("silent", "it did not answer within 1 s"),
     ],
 )

@@ -22,6 +22,7 @@ from voiced.messages.network import (
     ToolResult,
     UpdateLeg,
 )
+from voiced.messages.tools import CUT, LONGEST_RESULT
 from voiced.mind import schema as schemas
 from voiced.mind import toolbox, watch
 from voiced.mind.calls import Call, CallState, Finished, Over
@@ -43,8 +44,6 @@ from voiced.mind.state import HEARD_GRACE_S, AgentState, Session
 CLOSING_S = 30.0
 """The closing words of a reply that is still running have so long to end."""
 MOST_PENDING = 16
-LONGEST_RESULT = 32_768
-"""Characters of a result; what is longer is cut, and says so."""
 KEPT_S = 60.0
 """A result that came too late for its leg answers the same call of the next one for so long."""
 REMEMBERED = 64
@@ -414,7 +413,7 @@ def _drop(s: AgentState, call: Call, why: str) -> None:
 def _finish(s: AgentState, call: Call, *, ok: bool, result: str) -> None:
     """Give a result to whoever asked for it."""
     if len(result) > LONGEST_RESULT:
-        result = f"{result[:LONGEST_RESULT]} ... (cut: the result was longer)"
+        result = result[: LONGEST_RESULT - len(CUT)] + CUT
     _close(s, call, "it was answered")
     _close_row(s, call, ok=ok, result=result)
     if call.leg == s.leg and s.leg_open:

@@ -27,8 +27,12 @@ from voiced.messages.tools import McpServer
 
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of one message."""
-MOST_STRAYS = 1000
+MOST_STRAYS = 500
 """Lines in a row that are no message; programs that print what belongs into their log get along."""
+MOST_A_SECOND = 1000
+"""Lines; each costs time that other servers' calls need."""
+BREATH_S = 0.01
+"""Between two pieces of what a program prints for people."""
 ENDS_S = 0.3
 """A program gets so long to end by itself, and as long again after SIGTERM."""
 SHOWN = 200
@@ -102,7 +106,8 @@ async def _read(
     heard: anyio.Event,
 ) -> None:
     assert process.stdout is not None
-    strays = 0
+    strays = lines = 0
+    since = anyio.current_time()
     while True:
         try:
             line = await process.stdout.readline()
@@ -115,6 +120,12 @@ async def _read(
             status = "" if process.returncode is None else f" (status {process.returncode})"
             said = f": {last_words[-1]}" if last_words else ""
             raise ServerEnded(f"it ended{status}{said}")
+        lines += 1
+        now = anyio.current_time()
+        if now - since >= 1.0:
+            lines, since = 0, now
+        elif lines > MOST_A_SECOND:
+            raise ServerEnded(f"it sends more than {MOST_A_SECOND} messages a second")
         if not line.strip():
             continue
         try:
@@ -148,6 +159,8 @@ async def _keep_last_words(process: Process, last_words: list[str], heard: anyio
     assert process.stderr is not None
     rest = b""
     while piece := await process.stderr.read(65_536):
+        if len(piece) > 4096:
+            await anyio.sleep(BREATH_S)  # It waits until there is room for more.
         lines = (rest + piece).split(b"\n")
         rest = lines.pop()[-4 * SHOWN :]
         said = [line for line in lines if line.strip()]
