@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from voiced.control.profiles import LARGEST, MOST_FILES, Folders, Listing, read_
 from voiced.messages.network import Catalogue, ProviderCard
 from voiced.mind.inputs import FilesFound
 from voiced.mind.parameters import Parameters
-from voiced.mind.profiles import read_profile, read_skill
+from voiced.mind.profiles import parse, read_profile, read_skill
 from voiced.providers import provider_local, provider_openai_realtime
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -43,10 +44,12 @@ def test_the_samples_are_good() -> None:
             ]
         )
     )
+    page = (CONFIG.parent / "docs" / "profiles.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     for folder, reads in (("profiles", read_profile), ("skills", read_skill)):
         files = read(CONFIG / folder).files
         assert files
-        for file in files:
+        for file in (*files, parse("shown.json", shown)) if folder == "profiles" else files:
             made, problems = reads(file, parameters)
             assert problems == []
             assert made
