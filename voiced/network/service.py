@@ -13,6 +13,7 @@ from voiced.lane.seam import Clock, Wake
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.framing import PROTOCOL_VERSION, Attach, Decoder, Hello, Shutdown, encode
 from voiced.messages.network import (
+    AssistantText,
     CloseLeg,
     ForgetReply,
     FromNetwork,
@@ -31,8 +32,10 @@ from voiced.messages.network import (
     ToolResult,
     TurnEnd,
     UpdateLeg,
+    UserText,
     WarmUp,
 )
+from voiced.network.merging import Merging
 from voiced.network.seat import Seat
 from voiced.network.secrets import Secrets
 from voiced.network.wire import InferenceWire
@@ -44,6 +47,8 @@ CONTROL_STALE_S = 2.0
 """Control has not stamped for so long: the upload pauses."""
 CONTROL_LOST_S = 10.0
 """... and for so long: the legs are closed, a hung mind must not bill."""
+BEHIND = 4096
+"""Bytes that control has not taken, from which words are put together until it has."""
 BACKED_UP = 1024 * 1024
 """Bytes that control has not taken, from which meters are left out: they lose nothing."""
 
@@ -62,11 +67,14 @@ class Channel(asyncio.Protocol):
         self._receive, self._end, self._secrets = receive, end, secrets
         self._decoder: Decoder[ToNetwork] = Decoder(ToNetwork)  # type: ignore[arg-type]
         self._transport: asyncio.WriteTransport | None = None
+        self._behind = False
+        self._merging = Merging()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
+        transport.set_write_buffer_limits(high=BEHIND)
         transport.write(encode(Hello(pid=os.getpid())))
 
     def data_received(self, data: bytes) -> None:
@@ -82,13 +90,32 @@ class Channel(asyncio.Protocol):
         """Control is gone: nothing to report to."""
         self._end(ExitCode.CONTROL_GONE)
 
+    def pause_writing(self) -> None:
+        """Control is behind."""
+        self._behind = True
+
+    def resume_writing(self) -> None:
+        """Control has caught up."""
+        self._behind = False
+        self._tell_merged()
+
     def send(self, message: FromNetwork) -> None:
         """Send one message."""
         if self._transport is None or self._transport.is_closing():
             return
         if isinstance(message, Meter) and self._transport.get_write_buffer_size() > BACKED_UP:
             return
+        if self._behind and isinstance(message, AssistantText | UserText) and not message.final:
+            if not self._merging.add(message):
+                self._tell_merged()
+            return
+        self._tell_merged()
         self._transport.write(encode(self._secrets.hide_in(message)))
+
+    def _tell_merged(self) -> None:
+        assert self._transport is not None
+        for words in self._merging.take():
+            self._transport.write(encode(self._secrets.hide_in(words)))
 
 
 class Service:
