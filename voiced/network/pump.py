@@ -16,7 +16,7 @@ from voiced.lane.ring import LAP_MARGIN
 from voiced.lane.seam import Clock
 from voiced.lane.words import Device, DeviceSegment, Edge, Epoch, Lane, LaneSegment
 from voiced.network.guard import HOLD_S, NEVER, guarded, sounds
-from voiced.network.resample import Resampler, Samples
+from voiced.network.resample import Resampler, Samples, count_out
 from voiced.network.upload import (
     Closed,
     Opened,
@@ -222,6 +222,8 @@ class Pump:
         self._resampler: Resampler | None = None
         self._pending = bytearray()
         self._produced = 0
+        self._short = 0
+        """By how much the next chunk is shorter than the others, samples."""
 
     @property
     def seconds_sent(self) -> float:
@@ -293,7 +295,7 @@ class Pump:
         self._wake.clear()
         self._due = _NEVER
         if upload.sending and not self.paused:
-            wanted = (self._chunk * 2 - len(self._pending)) // 2 if self._chunk else 0
+            wanted = self._chunk - self._short - len(self._pending) // 2 if self._chunk else 0
             frames = -(-wanted * rate // self._rate) or rate * APPEND_MS // 1000
             self._due = upload.position + max(1, frames)
         # What came while the last chunk was sent has set no wake-up.
@@ -334,9 +336,23 @@ class Pump:
             await self._finish_run(whole=False)
             self._resampler = Resampler(rate, self._rate)
             self.samples.anchor(self._produced, step.start, rate)
-        self._add(self._resampler.process(near))
+            self._add(self._resampler.process(near))
+            self._short = self._held_back(self._resampler)
+        else:
+            self._add(self._resampler.process(near))
         self._pace.sent((step.stop - step.start) / rate)
         await self._drain(whole=False)
+
+    def _held_back(self, resampler: Resampler) -> int:
+        """Return by how much a run's first chunk is shorter, so that none waits for a block.
+
+        What the resampler keeps to itself of a block would have every chunk of whole blocks leave
+        a block late. A millisecond more, because what it keeps varies by a sample.
+        """
+        if not self._chunk or resampler.rate_in == resampler.rate_out:
+            return 0
+        held = count_out(resampler.taken, resampler.rate_in, resampler.rate_out) - resampler.given
+        return min(held + self._rate // 1000, self._chunk // 2)
 
     async def _finish_run(self, *, whole: bool) -> None:
         """Push out what the resampler holds; `whole`: the rest of a chunk too."""
@@ -359,11 +375,17 @@ class Pump:
 
     async def _drain(self, *, whole: bool) -> None:
         longest = self._chunk or self._rate * CHUNK_MS // 1000
-        while self._pending and (whole or not self._chunk or len(self._pending) >= 2 * longest):
-            chunk = bytes(self._pending[: 2 * longest])
-            del self._pending[: 2 * longest]
+        while self._pending:
+            size = 2 * (longest - self._short)
+            if self._chunk and not whole and len(self._pending) < size:
+                break
+            chunk = bytes(self._pending[:size])
+            del self._pending[:size]
+            self._short = 0
             await self._sink.take_chunk(chunk)
             self.samples_sent += len(chunk) // 2
+            # A socket with room takes at once and lets nobody else run; a long backlog must.
+            await asyncio.sleep(0)
 
     def _tell(self, skipped: Skipped | None) -> None:
         if skipped is not None:

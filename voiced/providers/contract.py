@@ -233,7 +233,7 @@ class Provider(Protocol):
     SAMPLE_RATE_OUT: int
     """Hz of what the service speaks."""
     FRAME_MS: int | None
-    """Length of every chunk but a turn's last, ms; None = as the microphone delivers."""
+    """Length of every chunk but a turn's first and last, ms; None = as the microphone delivers."""
     MAX_SESSION_S: int | None
     """The service's own cap on one connection, s; None = none."""
     RESUMPTION: str
