@@ -52,7 +52,9 @@ def told(source: str, name: str) -> str:
 
 
 def _paid_by(card: ProviderCard) -> str:
-    """Return what is counted: tokens, the time connected, or the audio alone."""
+    """Return what is counted: tokens, the time connected, or the audio alone; "" = it is free."""
+    if not card.key_server and not card.pricing_url:
+        return ""
     rows = (prices.listed(card.name, model) for model in card.models)
     if any(row is not None and row.audio_minute is not None for row in rows):
         return "the minute of audio"

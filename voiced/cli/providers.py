@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="for programs")
-    how.add_argument("--markdown", metavar="PAGE", help="fill the generated parts of a page")
+    how.add_argument("--markdown", metavar="PAGE", help="print a page, its generated parts new")
     parser.add_argument(
         "--folder",
         default="",

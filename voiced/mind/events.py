@@ -117,7 +117,9 @@ def expire(s: AgentState, session: Session, reason: str) -> None:
 def _goaway(s: AgentState, session: Session, event: wire.LegGoaway) -> None:
     if s.lifecycle is not Lifecycle.OPEN:
         return
-    s.status("goaway", f"the service ends this connection in {max(0.0, event.time_left_s):.0f} s")
+    left_s = round(max(0.0, event.time_left_s))
+    when = f"in {left_s} s" if left_s else "now"
+    s.status("goaway", f"the service ends this connection {when}")
     s.plan = refresh.goaway_plan(event.reason, s.now.mono_ns, event.time_left_s)
 
 

@@ -100,12 +100,17 @@ def text_of(past: Past) -> str:
         f"{trace.agent}, {trace.provider} {trace.model}".rstrip(),
         f"began {trace.started}",
         standing,
-        f"cost ${trace.cost_usd:.4f}, {len(trace.legs)} legs"
+        f"cost ${trace.cost_usd:.4f}, {_connections(trace)}"
         + (f", {_latency(trace)}" if trace.latencies_s else ""),
         *(f"recording {each.file}, {each.seconds:.1f} s" for each in trace.recordings),
         "",
     ]
     return "\n".join([*head, *map(_said, trace.transcript)]) + "\n"
+
+
+def _connections(trace: Trace) -> str:
+    count = len(trace.legs)
+    return "1 connection" if count == 1 else f"{count} connections"
 
 
 def _latency(trace: Trace) -> str:
@@ -115,8 +120,17 @@ def _latency(trace: Trace) -> str:
 
 def _said(row: TraceRow) -> str:
     at = row.timestamp[11:19]
-    kind = "" if row.type == "text" else f" ({row.type})"
-    return f"{at} {row.role}{kind}: {row.message}"
+    kind = "" if row.type in ("text", row.role) else f" ({row.type})"
+    cut = " (cut off)" if _interrupted(row) else ""
+    return f"{at} {row.role}{kind}{cut}: {row.message}".rstrip()
+
+
+def _interrupted(row: TraceRow) -> bool:
+    try:
+        told = json.loads(row.metadata or "{}")
+    except ValueError:
+        return False
+    return isinstance(told, dict) and bool(told.get("interrupted"))
 
 
 def json_of(past: Past) -> str:
