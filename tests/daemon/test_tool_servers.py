@@ -258,6 +258,10 @@ def test_no_key_of_a_tool_is_anywhere(one: Stage) -> None:
     house = [pid for pid in below(pids["tools"]) if f"HOUSE_KEY={KEY_FILE}" in environ(pid)]
     assert len(house) == 1
     assert VOICE not in environ(house[0])
+    for pid in (house[0], pids["tools"]):
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        (core,) = (line.split()[4:6] for line in limits if line.startswith("Max core file size"))
+        assert core == ["0", "0"], "a core dump holds keys"
     told = "\n".join(str(m.args) for m in one.client.messages)
     files = [p.read_bytes() for p in one.state_dir.rglob("*") if p.is_file()]
     for key in (KEY_FILE, KEY_VARIABLE, VOICE):

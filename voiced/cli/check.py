@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from voiced.cli import devices
+from voiced.cli import devices, profiles, tools
 from voiced.cli.finding import Finding, Verdict
 from voiced.cli.finding import bad as _bad
 from voiced.cli.finding import good as _good
@@ -65,9 +65,11 @@ def _all(args: argparse.Namespace) -> Iterator[Finding]:
         _realtime,
         lambda: _midi(config),
         lambda: _keys(state_dir),
+        lambda: tools.findings(config, path.resolve().parent if path else Path.cwd()),
         lambda: _ports(config),
         lambda: _targets(config),
         lambda: _folders(config, path, state_dir),
+        lambda: profiles.findings(config, path.resolve().parent if path else Path.cwd(), state_dir),
         _clock,
         _unit,
     )

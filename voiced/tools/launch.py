@@ -6,6 +6,7 @@ The end of its standard input says the same to a server that reads it; this is f
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -15,6 +16,9 @@ def main() -> None:
     parent, program = int(sys.argv[1]), sys.argv[2]
     # Ignored signals are inherited, and the tools process ignores Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # That limit is the tools process's; to be the first to go when memory runs out is inherited.
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

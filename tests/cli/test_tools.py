@@ -1,0 +1,71 @@
+"""What `voiced check` says of tools beyond OSC, before the show and without starting any."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from voiced.cli.finding import Verdict
+from voiced.cli.tools import findings
+from voiced.control.config import Config, parse
+
+TABLES = """
+[[agent]]
+name = "a"
+[[agent.mcp]]
+name = "house"
+command = "{command}"
+env = {{ KEY = {{ file = "house.key" }} }}
+allow = ["*"]
+[[agent.mcp]]
+name = "archive"
+url = "http://127.0.0.1:1/mcp"
+headers = {{ A = {{ variable = "ARCHIVE_TOKEN" }}, B = "plain" }}
+allow = ["*"]
+[[agent.tool]]
+name = "next_show"
+description = "When"
+http = {{ url = "http://127.0.0.1:1/" }}
+"""
+
+
+def told(folder: Path, command: str) -> list[tuple[Verdict, str, str]]:
+    config = parse(TABLES.format(command=command), "t")
+    return [(one.verdict, one.sentence, one.fix) for one in findings(config, folder)]
+
+
+def test_what_is_there_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHIVE_TOKEN", "planted-1")
+    key = tmp_path / "house.key"
+    key.write_text("planted-2")
+    key.chmod(0o600)
+    lines = told(tmp_path, sys.executable)
+    assert [sentence for _, sentence, _ in lines] == [
+        "MCP server house", "MCP server archive", "next_show: http://127.0.0.1:1/",
+    ]  # fmt: skip
+    assert {verdict for verdict, _, _ in lines} == {Verdict.GOOD}
+
+
+def test_what_is_missing_is_told_with_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ARCHIVE_TOKEN", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    lines = told(tmp_path, "no-such-program")
+    bad = [(sentence, fix) for verdict, sentence, fix in lines if verdict is Verdict.BAD]
+    assert bad == [
+        ("mcp and httpx2 are not installed", "pip install 'voiced[mcp]'"),
+        ("MCP server house: there is no program no-such-program",
+         "install it, or name it by its whole path"),
+        (f"MCP server house: there is no key file {tmp_path}/house.key",
+         "write it, and chmod 600 it"),
+        ("MCP server archive: there is no variable ARCHIVE_TOKEN",
+         "set it where voiced is started"),
+    ]  # fmt: skip
+
+
+def test_nothing_is_said_where_there_is_nothing(tmp_path: Path) -> None:
+    assert list(findings(Config(), tmp_path)) == []
