@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import datetime
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from voiced.cli.finding import Finding, bad, good, note
 from voiced.cli.online.rehearsal import rehearse
 from voiced.cli.online.vendors import INSTALL, VENDORS, NoModels, PackageMissing, Vendor
-from voiced.control.config import AgentConfig, Config
-from voiced.control.config.values import first_values
+from voiced.cli.profiles import dressed
+from voiced.control.config import Config
 from voiced.control.keys import find_keys
-from voiced.control.state import load_state
 from voiced.errors import ProviderError
-from voiced.messages.network import Catalogue, ProviderCard, Value
+from voiced.messages.network import ProviderCard, Value
 from voiced.mind.parameters import ENDPOINT, Parameters
 from voiced.parameters import nearest
 from voiced.providers import prices
@@ -33,23 +32,27 @@ SHOWN = 8
 
 
 def findings(config: Config, folder: Path, state_dir: Path) -> Iterator[Finding]:
-    """Yield what the services say of each key, and then of each agent."""
+    """Yield what the services say of each key, and then of each agent and its profiles."""
     prices.overrule(config.prices)
     registry = Registry()
     registry.scan(config.providers_folder(folder))
     cards = {card.name: card for card in registry.catalogue().providers}
-    agents = [_agent(agent, config, folder, state_dir, cards) for agent in config.agent]
+    agents = [
+        each
+        for agent in config.agent
+        for each in dressed(agent, config, folder, state_dir, cards.values())
+    ]
     keys = {key.server: key.key for key in find_keys(state_dir, os.environ)[0]}
-    for agent, parameters in zip(config.agent, agents, strict=True):
+    for agent, parameters in agents:
         card = cards.get(parameters.provider)
         if card is None or not card.key_server:
-            yield good("online", f"{agent.name}: {parameters.provider} needs no service")
+            yield good("online", f"{agent}: {parameters.provider} needs no service")
     wanted: dict[tuple[str, str], list[tuple[str, Parameters]]] = {}
-    for agent, parameters in zip(config.agent, agents, strict=True):
+    for agent, parameters in agents:
         card = cards.get(parameters.provider)
         if card is not None and card.key_server:
             place = card.key_server, str(parameters.for_leg().get(ENDPOINT, ""))
-            wanted.setdefault(place, []).append((agent.name, parameters))
+            wanted.setdefault(place, []).append((agent, parameters))
     used = {server for server, _ in wanted}
     places = [*wanted, *((server, "") for server in keys if server not in used)]
     for server, endpoint in places:
@@ -61,21 +64,6 @@ def findings(config: Config, folder: Path, state_dir: Path) -> Iterator[Finding]
             card = cards[parameters.provider]
             yield from _model(name, card, parameters, models)
             yield from _setup(name, card, parameters, registry)
-
-
-def _agent(
-    agent: AgentConfig,
-    config: Config,
-    folder: Path,
-    state_dir: Path,
-    cards: Mapping[str, ProviderCard],
-) -> Parameters:
-    """Return an agent's parameters, as a start now would find them."""
-    values = first_values(config, agent.name, folder)
-    state, _ = load_state(state_dir)
-    parameters = Parameters(values, state.values_of(agent.name, values))
-    parameters.take_catalogue(Catalogue(providers=list(cards.values())))
-    return parameters
 
 
 def _ask(
