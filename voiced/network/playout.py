@@ -16,7 +16,7 @@ where a flush leaves behind the stretch [silent_at, target) that was skipped and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -140,9 +140,12 @@ class Playout:
         """A reply began, in answer to a turn that ended at `user_end_ns` (0 = not known)."""
         self._reply(leg, response).user_end_ns = user_end_ns
 
-    def text(self, leg: int, response: str, item: str, chars: int) -> None:
-        """An item has so many characters of text so far."""
-        self._item(self._reply(leg, response), item, 0).chars = chars
+    def text(
+        self, leg: int, response: str, item: str, chars: int, breaks: Sequence[int] = ()
+    ) -> None:
+        """An item has so many characters of text so far, with marks behind some of them."""
+        found = self._item(self._reply(leg, response), item, 0)
+        found.chars, found.breaks = chars, list(breaks)
 
     def is_dead(self, leg: int, response: str) -> bool:
         """Whether a reply was cut, so that nothing more of it counts."""

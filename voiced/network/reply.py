@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from voiced.network import alignment
 from voiced.network.resample import EMPTY, Resampler, Samples
 
 SILENCE = 200
 """Mean amplitude, of int16, below which a block of a reply is a pause between words (-44 dBFS)."""
 BLOCK_MS = 20
+LAG_BLOCKS = 2
+"""A word is rather a little late than early: the estimate errs by a tenth of a second each way."""
 CHARS_PER_S = 17
 """Of quick speech, pauses left out: what a text of which the sound is still to come will take."""
 
@@ -31,6 +34,8 @@ class Item:
     """(samples received, characters spoken by then), where the service aligns them."""
     chars: int = 0
     """Characters of its text so far."""
+    breaks: list[int] = field(default_factory=list)
+    """Of them, up to each mark at which a voice pauses."""
     complete: bool = False
     """No more audio of it will come."""
     stored: bool = False
@@ -47,6 +52,8 @@ class Item:
     heard: int = -1
     """Samples heard of it in the end; -1 = it still sounds."""
     resampler: Resampler | None = None
+    _pairs: list[tuple[int, int]] = field(default_factory=list)
+    _paired: tuple[int, int, bool] = (0, 0, False)
     _chunk: int = 0
     _offset: int = 0
     _fed: int = 0
@@ -103,8 +110,9 @@ class Item:
         """Characters of its text that were spoken within the first `samples`.
 
         Exact at the marks of a service that aligns text and audio, in proportion between them.
-        Elsewhere the text is spread over what is speech of the audio, pauses left out; while the
-        rest of the audio is still to come, over what it will take at least.
+        Elsewhere the text is spread over what is speech of the audio, its marks put at the pauses
+        (`voiced.network.alignment`); while the rest of the audio is still to come, over what it
+        will take at least.
         """
         before = (0, 0)
         for mark in self.marks:
@@ -118,9 +126,15 @@ class Item:
         whole = self.spoken[-1]
         if not self.complete:
             whole = max(whole, self.chars * 1000 // (CHARS_PER_S * BLOCK_MS))
-        block = samples // self._block
-        heard = self.spoken[min(block, len(self.spoken) - 1)]
-        return self.chars * heard // whole if whole else 0
+        if not whole:
+            return 0
+        known = (len(self.spoken), self.chars, self.complete)
+        if known != self._paired:
+            self._paired = known
+            self._pairs = alignment.anchors(self.breaks, self.chars, self.spoken, whole)
+        return alignment.chars_at(
+            samples // self._block - LAG_BLOCKS, self._pairs, self.chars, self.spoken, whole
+        )
 
     @property
     def _block(self) -> int:

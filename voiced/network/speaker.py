@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, assert_never
 
 from voiced.lane.seam import Clock
@@ -64,9 +64,11 @@ class Loudspeaker:
             spoken = epoch.time_of(user_end_frame - epoch.input_latency)
         self._playout.started(leg, response, spoken)
 
-    def text(self, leg: int, response: str, item: str, chars: int) -> None:
-        """An item has so many characters so far."""
-        self._playout.text(leg, response, item, chars)
+    def text(
+        self, leg: int, response: str, item: str, chars: int, breaks: Sequence[int] = ()
+    ) -> None:
+        """An item has so many characters so far, with marks behind some of them."""
+        self._playout.text(leg, response, item, chars, breaks)
 
     def is_dead(self, leg: int, response: str) -> bool:
         """Whether this reply was cut."""

@@ -31,6 +31,7 @@ from voiced.messages.network import (
     UserText,
     UserTurnDropped,
 )
+from voiced.network.alignment import marks_of
 from voiced.network.resample import Samples
 from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.speech import Dropped, Ended, Found, Speech, Started
@@ -91,7 +92,7 @@ class Told:
         self._rate_out, self._margin_ms = rate_out, margin_ms
         self._push_to_talk = push_to_talk
         self._speech = None if tells_speech or push_to_talk else Speech()
-        self._chars: dict[tuple[str, str], int] = {}
+        self._texts: dict[tuple[str, str], str] = {}
         self._odd = False
         self.over = False
         """The leg is over: nothing of it is told any more but what it cost."""
@@ -241,8 +242,8 @@ class Told:
         if self.over or self._loudspeaker.is_dead(self._leg, response):
             return
         key = (response, item)
-        self._chars[key] = (self._chars.get(key, 0) if delta else 0) + len(text)
-        self._loudspeaker.text(self._leg, response, item, self._chars[key])
+        whole = self._texts[key] = (self._texts.get(key, "") if delta else "") + text
+        self._loudspeaker.text(self._leg, response, item, len(whole), marks_of(whole))
         self.tell(
             AssistantText(
                 agent=self._agent,
@@ -282,8 +283,8 @@ class Told:
         _names(response, status)
         if self.over:
             return
-        for key in [key for key in self._chars if key[0] == response]:
-            del self._chars[key]
+        for key in [key for key in self._texts if key[0] == response]:
+            del self._texts[key]
         self.tell(ResponseDone(agent=self._agent, leg=self._leg, response=response, status=status))
         self._loudspeaker.done(self._leg, response, status)
 
