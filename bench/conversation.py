@@ -85,8 +85,16 @@ class Round:
                 self.figures["mic_wire"].append((arrived - clicked) / 1e6)
         self.service.clear()
 
+    async def _quiet(self) -> None:
+        """Wait until nothing sounds any more of what was said before."""
+        await _until(lambda: self._silent_since(time.monotonic_ns() - 200_000_000), DEAD_S)
+
+    def _silent_since(self, ns: int) -> int | None:
+        return 1 if self.loudspeaker.last_loud(ns) is None else None
+
     async def _replies(self, *, burst: bool) -> None:
         for _ in range(self.repeats if burst else max(3, self.repeats // 2)):
+            await self._quiet()
             begun = time.monotonic_ns()
             sent = await self.service.reply(1.0, burst=burst)
             first = await _until(lambda t=sent: self.loudspeaker.first_loud(t), 3)
@@ -100,13 +108,19 @@ class Round:
         for i in range(self.repeats):
             while not self.service.truncated.empty():
                 self.service.truncated.get_nowait()
+            await self._quiet()
             sent = await self.service.reply(3.0, burst=True)
             await asyncio.sleep(0.8 + 0.013 * (i % 5))
             stamp = time.monotonic_ns()
             turn = await self.service.speech_started()
-            told = await asyncio.wait_for(self.service.truncated.get(), 3)
-            await asyncio.sleep(0.5)
-            await self.service.speech_ended(turn)
+            try:
+                told = await asyncio.wait_for(self.service.truncated.get(), 3)
+            except TimeoutError:
+                print("an interruption was not answered by a truncate", flush=True)
+                continue
+            finally:
+                await asyncio.sleep(0.5)
+                await self.service.speech_ended(turn)
             last, first = self.loudspeaker.last_loud(sent), self.loudspeaker.first_loud(sent)
             assert last is not None
             assert first is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -118,12 +119,13 @@ class Program(ABC):
         pids = self.pids()
         before, start = {pid: ticks(pid) for pid in pids}, time.monotonic()
         await asyncio.sleep(seconds)
-        span = time.monotonic() - start
-        hz = os.sysconf("SC_CLK_TCK")
-        return {
-            name: ((ticks(pid) - before[pid]) / hz / span * 100, uss(pid))
-            for pid, name in pids.items()
-        }
+        span = (time.monotonic() - start) * os.sysconf("SC_CLK_TCK")
+        found = {}
+        for pid, name in pids.items():
+            # One that ended meanwhile did not idle.
+            with contextlib.suppress(FileNotFoundError):
+                found[name] = (ticks(pid) - before[pid]) / span * 100, uss(pid)
+        return found
 
 
 class Floor(Program):
