@@ -101,6 +101,12 @@ def test_every_callback_is_called_with_what_osc_tells(tmp_path: Path) -> None:
         texts = [n for n in stage.notes() if n["callbackName"] == "onUserText"]
         assert [(n["text"], n["final"]) for n in texts[1:]] == [("good day", True)]
         assert by_name["onSessionEnd"]["trace_file"] == ended.args[2]
+        # What is over because voiced ends is told as well.
+        stage.script_file.with_suffix(".notes").unlink()
+        stage.connect()
+        stage.stop()
+        last = stage.notes()[-1]
+        assert (last["callbackName"], last["end_reason"]) == ("onSessionEnd", "shutdown")
 
 
 LIVELY = (

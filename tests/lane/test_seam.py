@@ -73,3 +73,22 @@ def test_a_faster_clock_runs_faster_and_waits_shorter():
     assert slow.real_s(4.0) == 4.0
     gone = slow.mono_ns() - before_slow
     assert fast.mono_ns() - before_fast >= 8 * gone
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds what a process may write to")
+def test_a_bounded_process_gets_a_memory_error_and_goes_first():
+    child = (
+        "from voiced.lane.seam import bound_memory\n"
+        "bound_memory(1e-9)\n"  # the least there is
+        "kept = []\n"
+        "try:\n"
+        "    while len(kept) < 100: kept.append(bytearray(64 << 20))\n"
+        "except MemoryError: pass\n"
+        "count = len(kept); kept.clear()\n"
+        "print(count, open('/proc/self/oom_score_adj').read())\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", child], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert 4 <= int(told[0]) <= 8
+    assert told[1] == "1000"
