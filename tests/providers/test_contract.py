@@ -127,4 +127,4 @@ def test_a_repr_that_raises_is_survived():
 
     module = copy_of(provider_echo)
     module.METERING = Hostile()
-    assert check(module) == ["METERING is a Hostile; it must be one of 'token', 'wallclock'"]
+    assert check(module) == ["METERING is a Hostile: it must be one of 'token', 'wallclock'"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from voiced.control.keys import find_keys
 from voiced.errors import ExitCode
 from voiced.messages.network import ProviderCard
 from voiced.mind.cost import pricing_text
+
+
+def _on_no_card(record: logging.LogRecord) -> bool:
+    """Let through what no card tells: what is wrong with a provider stands on its own."""
+    return "cannot be used" not in record.msg
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +48,13 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([_record(card, keys) for card in cards], indent=1))
     else:
         for card in cards:
-            state = "ready" if card.available else f"not available: {card.reason}"
+            problems = card.reason.split("; ")
+            several = len(problems) > 1
+            why = f"{len(problems)} things are wrong with it" if several else card.reason
+            state = "ready" if card.available else f"not available: {why}"
             print(f"{card.name:18}{card.title:36}{state}")
+            for problem in problems if several else ():
+                print(f"    {problem}")
             for word, text in _details(card, keys).items():
                 print(f"    {word:9}{text}")
     return ExitCode.DONE if any(card.available for card in cards) else ExitCode.FAILED
@@ -114,5 +125,10 @@ def catalogue(config_file: str, folder: str = "") -> list[ProviderCard]:
     config, base = _configured(config_file)
     prices.overrule(config.prices)
     registry = Registry()
-    registry.scan(folder or config.providers_folder(base))
+    logger = logging.getLogger(Registry.__module__)
+    logger.addFilter(_on_no_card)
+    try:
+        registry.scan(folder or config.providers_folder(base))
+    finally:
+        logger.removeFilter(_on_no_card)
     return registry.catalogue().providers

@@ -162,4 +162,4 @@ class Breaches:
             shown = repr(value)
         except Exception:  # a drop-in's own __repr__ may do anything
             shown = f"a {type(value).__name__}"
-        self.sentences.append(f"{name} is {shown[:60]}; it must be {wanted}")
+        self.sentences.append(f"{name} is {shown[:60]}: it must be {wanted}")

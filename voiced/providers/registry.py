@@ -14,6 +14,7 @@ import pkgutil
 import stat
 import sys
 import traceback
+from asyncio import CancelledError
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from voiced import providers
 from voiced.errors import ContractError
 from voiced.messages.network import Catalogue, Price, ProviderCard, ProviderParameter
 from voiced.providers import prices
+from voiced.providers.attempts import Attempts
 from voiced.providers.contract import Availability, Provider, check, constant
 
 PREFIX = "provider_"
@@ -38,9 +40,14 @@ _card_decoder = msgspec.msgpack.Decoder(ProviderCard)
 
 
 class Registry:
-    """The providers of this process."""
+    """The providers of this process.
+
+    Attributes:
+        attempts: what is remembered of drop-ins that ended their process.
+    """
 
     def __init__(self) -> None:
+        self.attempts = Attempts(None)
         self._built_in: dict[str, tuple[ProviderCard, Provider | None]] = {}
         self._dropped: dict[str, tuple[ProviderCard, Provider | None]] = {}
         for found in pkgutil.iter_modules(providers.__path__):
@@ -68,8 +75,12 @@ class Registry:
                 self._dropped[file.name] = _unavailable(file.name, reason), None
             elif trusted:
                 self._dropped[name] = _unavailable(name, f"{folder}: {trusted}"), None
+            elif flaw := self.attempts.flaw_of(file):
+                logger.warning("! provider %s: %s", name, flaw)
+                self._dropped[name] = _unavailable(name, flaw), None
             else:
-                self._dropped[name] = _load(name, partial(_drop_in, file))
+                with self.attempts.loading(file):
+                    self._dropped[name] = _load(name, partial(_drop_in, file))
 
     def catalogue(self) -> Catalogue:
         """Return a card for each provider, built-in ones first, also for those of no use."""
@@ -195,10 +206,10 @@ def _asked(
     try:
         answer = call()
     except (Exception, SystemExit) as error:  # anybody's code
-        problems.append(f"{sentence}; it raised {type(error).__name__}: {error}")
+        problems.append(f"{sentence}, but it raised {type(error).__name__}: {error}")
         return None
     if not isinstance(answer, kind):
-        problems.append(f"{sentence}; it returned a {type(answer).__name__}")
+        problems.append(f"{sentence}, but it returned a {type(answer).__name__}")
         return None
     return answer
 
@@ -213,7 +224,7 @@ def _load(name: str, load: Callable[[], ModuleType]) -> tuple[ProviderCard, Prov
         return card_of(name, provider), provider
     except ContractError as error:
         reason = "; ".join(error.problems)
-    except (Exception, SystemExit) as error:  # anybody's code, run by the import
+    except (Exception, SystemExit, CancelledError) as error:  # anybody's code, run by the import
         frames = traceback.extract_tb(error.__traceback__)
         line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno
         reason = f"its import failed with {type(error).__name__} in line {line}: {error}"
