@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -126,8 +127,47 @@ def serve() -> None:
                 send({"id": message["id"], "error": error})
 
 
+def junk(chance: random.Random, depth: int = 0) -> Any:
+    """Return JSON of the protocol's words in no order."""
+    words = ["tools", "content", "text", "type", "id", "name", "inputSchema", "nextCursor", "_meta"]
+    match chance.randrange(6 if depth < 3 else 4):
+        case 0:
+            return chance.choice([None, True, -1, 2**70, 0.5, ""])
+        case 1 | 2:
+            return chance.choice(words)
+        case 3:
+            return chance.choice(["object", "2025-11-25", "\ud800", "x" * 1000])
+        case 4:
+            return [junk(chance, depth + 1) for _ in range(chance.randrange(4))]
+        case _:
+            return {chance.choice(words): junk(chance, depth + 1) for _ in range(4)}
+
+
+def talk_nonsense(seed: str) -> None:
+    """Answer some requests as they should be, and some with anything."""
+    chance = random.Random(seed)
+    for line in sys.stdin:
+        message = json.loads(line)
+        if message.get("method") == "initialize" and chance.random() < 0.9:
+            info = {"name": "test", "version": "1"}
+            result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": info}
+            send({"id": message["id"], "result": result})
+        elif message.get("method") == "tools/list" and chance.random() < 0.5:
+            send({"id": message["id"], "result": {"tools": listed()}})
+        else:
+            key = chance.choice(["result", "error", "params", "method"])
+            named = chance.choice([message.get("id"), junk(chance)])
+            send({"id": named, key: junk(chance)})
+            method = chance.choice(
+                ["notifications/progress", "sampling/createMessage", "roots/list"]
+            )
+            send({"id": chance.randrange(5), "method": method, "params": junk(chance)})
+
+
 def main(mode: str) -> None:
     match mode:
+        case _ if mode.startswith("nonsense"):
+            talk_nonsense(mode)
         case "exits":
             sys.exit("ModuleNotFoundError: no module named show")
         case "silent":

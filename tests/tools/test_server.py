@@ -30,6 +30,8 @@ from voiced.tools.server import Server, offered_name
 T = TypeVar("T")
 STDIO = Path(__file__).with_name("stdio_server.py")
 WAIT_S = 30.0
+NONSENSE = int(os.environ.get("VOICED_NONSENSE", "4"))
+"""Servers that answer with anything, each in its own way."""
 
 
 class Heard:
@@ -240,6 +242,26 @@ def test_a_hostile_server_is_tried_again_and_its_tools_are_withdrawn(
             ok, result = await one.call("1", "echo", word="x")
             assert not ok
             assert result == "the MCP server s is not running now; go on without it"
+
+    run(scene)
+
+
+def test_nonsense_ends_no_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BACKOFF_S", (0.0,))
+    monkeypatch.setattr(server, "LIST_S", 0.5)
+    monkeypatch.setattr(server, "START_S", 3.0)
+
+    async def one(seed: int) -> None:
+        async with kept(stdio(f"nonsense{seed}", environment={"N": str(seed)})) as one:
+            for number in range(4):
+                await one.wait(Offered)
+                one.begin(f"{number}", "echo", word="x")
+                one.server.cancel(CancelCall(agent="a", call_id=f"{number - 1}", late=True))
+            await one.wait(ServerTrouble)
+
+    async def scene() -> None:
+        # Whatever is raised beyond the keeper is raised here.
+        await asyncio.gather(*(one(seed) for seed in range(NONSENSE)))
 
     run(scene)
 
