@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from voiced.errors import ExitCode, RemoteProtocolError
 from voiced.lane.seam import Clock, Wake
@@ -40,6 +41,7 @@ from voiced.network.seat import Seat
 from voiced.network.secrets import Secrets
 from voiced.network.wire import InferenceWire
 from voiced.providers import prices
+from voiced.providers.attempts import Attempts
 from voiced.providers.registry import Registry
 
 STAMP_S = 0.2
@@ -228,6 +230,8 @@ class Service:
             self._wire = InferenceWire(socket.socket(fileno=attach.wire_fd), self._inference_says)
             self._wire.start()
         self._stamp(device)
+        if attach.state_dir:
+            self._registry.attempts = Attempts(Path(attach.state_dir))
         self._registry.scan(attach.providers_folder)
         self.channel.send(self._registry.catalogue())
 
