@@ -1,4 +1,4 @@
-"""Cloud voices call a server from the registry and a patch at the same time; one call is cancelled.
+"""Cloud voices call a registry's server and a patch at the same time; a visitor cancels a call.
 
 VOICED_TOOLS=all asks every service, which takes a quarter of a minute each.
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.rig import CONFIG, Client, Daemon
+from tests.clouds.rig import VISITORS
+from tests.daemon.rig import CONFIG, ROOT, Client, Daemon
 from tests.daemon.test_tools_emulated import SCHEMA, SERVICES, A, running, said
 from voiced.emulators.script import Call, Connection, Reply, Script
 from voiced.emulators.services import emulator
@@ -75,4 +76,56 @@ def test_a_server_and_a_patch_in_parallel(provider: str, tmp_path: Path) -> None
             assert len(calls) == 2
             errors = [m.args for m in daemon.client.all(f"{A}/cb/onError")]
             assert not [error for error in errors if error[0] == "tools"]
+        assert list(service.violations) == []
+
+
+NEVER = Call(name="never", arguments={})
+INTERRUPTED = Script(
+    connection=[
+        Connection(
+            reply=[
+                Reply(says="One moment.", calls=[NEVER, TIME]),
+                Reply(says="I am listening."),
+                Reply(says="Let me see.", calls=[Call(name="cancelled", arguments={})]),
+                Reply(says="It was cancelled."),
+            ]
+        )
+    ]
+)
+
+
+@pytest.mark.timeout(180)
+def test_a_visitor_who_speaks_cancels_a_call_at_its_server(tmp_path: Path) -> None:
+    if not ALL:
+        pytest.skip("VOICED_TOOLS=all lets a visitor speak, which takes half a minute")
+    program = shutil.which("mcp-server-time", path=str(Path(sys.executable).parent))
+    service = emulator("gemini_live")(INTERRUPTED, speed=SPEED)
+    with running(service):
+        agents = (
+            '[[agent]]\nname = "voice_agent"\n[agent.par]\nProvider = "gemini_live"\n'
+            f'[agent.gemini_live]\nendpoint = "{service.url}"\n'
+            f'[[agent.mcp]]\nname = "time"\ncommand = "{program}"\nallow = ["*"]\n'
+            f'[[agent.mcp]]\nname = "house"\ncommand = "{sys.executable}"\n'
+            f'args = ["{ROOT}/tests/tools/stdio_server.py", "good"]\nallow = ["*"]\n'
+        )
+        config = CONFIG.replace('output = ""', f'output = ""\nspeed = {SPEED}')
+        settings = ("agent.voice_agent.tool_silence=400.0",)
+        with Daemon(
+            tmp_path, agents, config=config, environment={"GEMINI_API_KEY": "k"}, settings=settings
+        ) as daemon:
+            for name in ("get_current_time", "cancelled"):
+                daemon.until(lambda name=name: f"{name} is offered" in daemon.log, 30, name)
+            daemon.send(f"{A}/par/Connect")
+            daemon.wait(f"{A}/par/Sessionstate", "active")
+            daemon.send(f"{A}/par/Sendtext", "what time is it")
+            daemon.wait(f"{A}/cb/onToolResult", lambda _, name, *__: name == TIME.name)
+            # The other call is at its server; the visitor does not wait for it.
+            daemon.send("/voiced/audio/play", "voice_agent", str(VISITORS / "lv_0930.wav"))
+            told = daemon.wait(f"{A}/cb/onToolResult", lambda _, name, *__: name == "never", 60)
+            assert told.args[2:] == (0, "cancelled")
+            said(daemon, "I am listening.", 0)
+            daemon.send(f"{A}/par/Sendtext", "was it cancelled")
+            asked = daemon.wait(f"{A}/cb/onToolResult", lambda _, name, *__: name == "cancelled")
+            assert len(json.loads(asked.args[3])) == 1, "the server was told"
+            said(daemon, "It was cancelled.", 0)
         assert list(service.violations) == []
