@@ -17,6 +17,7 @@ from voiced.messages import network as wire
 from voiced.mind import effects, inputs, journal
 from voiced.mind.inputs import Origin
 from voiced.mind.parameters import Place
+from voiced.mind.profiles import File, parse
 from voiced.mind.session import LABELS, Lifecycle
 
 from .hand import OSC, PEDAL, Hand, card
@@ -26,7 +27,7 @@ ORIGINS = st.sampled_from([OSC, PEDAL, SHELL])
 PULSES = (
     "Connect", "Connect", "Disconnect", "Restart", "Stop", "Pause", "Play", "Replay",
     "Resetplayback", "Sendtext", "Resetcostmeter", "Scanproviders", "Initialize", "Shutdown",
-    "Forget", "Approvetools", "Denytools",
+    "Forget", "Approvetools", "Denytools", "Applyprofiles",
 )  # fmt: skip
 WRITES: tuple[tuple[str, wire.Value], ...] = (
     ("Active", True), ("Active", False),
@@ -43,7 +44,14 @@ WRITES: tuple[tuple[str, wire.Value], ...] = (
     ("Sessiontracing", False), ("Displayname", "Ada"), ("Approvaltimeout", 5), ("Usetools", False),
     ("Usetools", True), ("Outputtext", True), ("Tool", 1), ("Tool0toolop", "set_lights"),
     ("Tool0mode", "enabled_nonblocking"), ("Tool0mode", "disabled"),
+    ("Profile", "night"), ("Profile", "timed,night"), ("Profile", ""), ("Skillscomp", "short"),
 )  # fmt: skip
+PROFILES = (
+    parse("night.json", '{"Sessionmode": "push_to_talk", "Bargein": "off", "Talktail": 0}'),
+    parse("timed.json", '{"Provider": "timed", "Model": "large", "Usetools": false}'),
+    parse("timed.json", '{"Provider": "local", "Refreshkeep": 0, "Sessionmode": "one_turn"}'),
+    parse("night.json", '{"Volum": 1}'),
+)
 ITEMS = st.sampled_from(["i1", "i2", "i3"])
 RESPONSES = st.sampled_from(["r1", "r2"])
 WORDS = st.sampled_from(["", "hello", "hello there", "Grüße", "a b c d e f"])
@@ -176,6 +184,10 @@ class Walk(RuleBasedStateMachine):
     @rule(seconds=SECONDS)
     def sleep(self, seconds: float) -> None:
         self.hand.sleep(seconds)
+
+    @rule(files=st.lists(st.sampled_from(PROFILES), unique_by=lambda file: file.name))
+    def files_found(self, files: list[File]) -> None:
+        self.hand.give(inputs.FilesFound(what="profiles", folder="/p", files=tuple(files)))
 
     @rule(seconds=st.sampled_from([-86_400.0, -3.0, 3.0, 86_400.0]))
     def clock_is_set(self, seconds: float) -> None:
