@@ -52,7 +52,7 @@ HTTP = '[[agent.tool]]\nname = "x"\ndescription = "d"\nargs = { place = "text" }
          "http uses {plce}, which is no argument; there are place"),
         (HTTP + 'http = { url = "http://h/", method = "HEAD" }', "method"),
         (HTTP + 'http = { url = "http://h/" }\nsend = { port = 1, address = "/x" }', "not both"),
-        (HTTP, "it needs a send or a http"),
+        (HTTP, "it needs send or http"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_name(tables: str, part: str) -> None:

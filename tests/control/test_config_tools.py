@@ -113,7 +113,7 @@ SEND = 'send = { port = 8000, address = "/x" }'
     [
         ('description = "d"\n' + SEND, "agent.a.tool[0].name is missing"),
         ('name = "x"\n' + SEND, "agent.a.tool.x.description is missing"),
-        ('name = "x"\ndescription = "d"', "agent.a.tool.x: it needs a send or a http, and not both"),
+        ('name = "x"\ndescription = "d"', "x: it needs send or http, and not both"),
         ('name = "x y"\ndescription = "d"\n' + SEND, "is no name for a tool"),
         ('name = "hang_up"\ndescription = "d"\n' + SEND, "is taken"),
         ('name = "x"\ndescription = ""\n' + SEND, "needs a description"),

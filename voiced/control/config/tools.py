@@ -74,7 +74,7 @@ class ToolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         """Refuse what could not be called."""
         if (self.send is None) == (self.http is None):
-            raise ValueError("it needs a send or a http, and not both")
+            raise ValueError("it needs send or http, and not both")
         if self.send is not None:
             word, known = "send", {*self.args, CALL_ID}
             texts = [self.send.address, *(a for a in self.send.args if isinstance(a, str))]
