@@ -64,11 +64,12 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=10)
     arguments.add_argument("--parts", action="store_true", help="only rings and callback")
     given = arguments.parse_args()
-    body = parts()
+    tables = {"parts": parts()}
     if not given.parts:
-        body = asyncio.run(compare(given.rounds, given.repeats)) + "\n\n" + body
-    print(body)
-    report.write(body)
+        tables["bench"] = asyncio.run(compare(given.rounds, given.repeats))
+    for part, table in tables.items():
+        print(table, end="\n\n")
+        report.write(table, part)
 
 
 if __name__ == "__main__":
