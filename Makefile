@@ -42,8 +42,8 @@ soak: ## one hour of audio; write its figures into docs/benchmarks.md
 fuzz: ## a million mutated packets, 10^5 frames of each service, long random walks, 10^8 ring frames
 	@scripts/setup test
 	@$(bin)/python -m tests.osc.fuzz 1000000
-	@VOICED_WALKS=5000 VOICED_STRESS_FRAMES=100000000 VOICED_NOISE_S=600 $(bin)/python -m pytest \
-	  --timeout=3600 tests/mind/test_walks.py tests/lane/test_ring_stress.py \
+	@VOICED_WALKS=10000 VOICED_WALK_STEPS=100 VOICED_STRESS_FRAMES=100000000 VOICED_NOISE_S=600 $(bin)/python -m pytest \
+	  --timeout=14400 tests/mind/test_walks.py tests/lane/test_ring_stress.py \
 	  tests/inference/test_listening.py $(ARGS)
 	@VOICED_FUZZ=100000 $(bin)/python -m pytest --timeout=3600 \
 	  tests/providers/test_*_codec.py tests/providers/test_*_turns.py \

@@ -31,7 +31,7 @@ def trace(folder: Path, stem: str, **fields: object) -> traces.Trace:
 
 def found(folder: Path, *, at: datetime.datetime = NOW, **fields: object) -> str:
     wanted = Recall(**{"session_id": "new", "provider": "local", "model": "small", **fields})  # type: ignore[arg-type]
-    answer = recalled(folder, wanted, at.timestamp())
+    answer = recalled(folder, wanted, at.timestamp(), set())
     assert answer.session_id == "new"
     return answer.past.session_id if answer.past else answer.sentence
 
@@ -81,7 +81,7 @@ def test_after_a_power_cut_only_the_very_last_and_only_a_fresh_one(tmp_path: Pat
 def test_rows_come_back_whole(tmp_path: Path) -> None:
     made = trace(tmp_path, "one")
     wanted = Recall(session_id="new", provider="local", model="small")
-    past = recalled(tmp_path, wanted, NOW.timestamp()).past
+    past = recalled(tmp_path, wanted, NOW.timestamp(), set()).past
     assert past is not None
     assert past.handle == "h"
     (row,) = past.rows

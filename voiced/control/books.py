@@ -52,6 +52,7 @@ class Books:
         )
         self.state, problem = load_state(state_dir)
         self.problems = [problem] if problem else []
+        self._damaged: set[Path] = set()
         self.allowance = Allowance(BudgetConfig(), ledger.read(state_dir / ledger.FILE), moment())
         self._dirty = False
         self._kept_at = 0.0
@@ -112,7 +113,7 @@ class Books:
         """Find a past conversation, once every trace before it is written; answers in the loop."""
 
         def work() -> None:
-            found = recalled(folder, effect, time.time())
+            found = recalled(folder, effect, time.time(), self._damaged)
             _hand_over(self._loop, lambda: answer(found))
 
         self._writer.submit(Finish(path=folder / effect.session_id, work=work))

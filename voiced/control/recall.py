@@ -19,13 +19,15 @@ BROKEN_OFF = ("crash", "shutdown")
 MAX_TRACE = 64 * 1024 * 1024
 
 
-def recalled(folder: Path, wanted: Recall, now: float) -> Recalled:
+def recalled(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Recalled:
     """Return the past that a session goes on with, or why there is none.
 
     Args:
         folder: the agent's traces.
         wanted: what the mind asked for.
         now: Unix time, s.
+        damaged: traces that were found damaged before; it is told once, and what is found now is
+            added.
     """
     if wanted.file:
         path = Path(wanted.file)
@@ -39,26 +41,40 @@ def recalled(folder: Path, wanted: Recall, now: float) -> Recalled:
             session_id=wanted.session_id,
             sentence=f"{path.name} cannot be gone on with: {why}; the session starts fresh",
         )
-    for trace in _newest(folder):
+    before = frozenset(damaged)
+    past = _fitting(folder, wanted, now, damaged)
+    fresh = sorted(path.name for path in damaged - before)
+    sentence = ""
+    if fresh:
+        others = f" and {len(fresh) - 1} more" if len(fresh) > 1 else ""
+        sentence = f"{fresh[0]}{others}: no trace of voiced, or damaged; it is passed over"
+    return Recalled(session_id=wanted.session_id, past=past, sentence=sentence)
+
+
+def _fitting(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Past | None:
+    """Return the newest conversation that may be gone on with."""
+    for trace in _newest(folder, damaged):
         fits = (trace.provider, trace.model) == (wanted.provider, wanted.model)
         if wanted.within_s > 0:
             # After a power cut only the very last conversation counts, and only a fresh one.
             if fits and trace.end_reason in BROKEN_OFF and _age_s(trace, now) <= wanted.within_s:
-                return Recalled(session_id=wanted.session_id, past=_past(trace))
+                return _past(trace)
             break
         if fits:
-            return Recalled(session_id=wanted.session_id, past=_past(trace))
-    return Recalled(session_id=wanted.session_id)
+            return _past(trace)
+    return None
 
 
-def _newest(folder: Path) -> Iterator[traces.Trace]:
+def _newest(folder: Path, damaged: set[Path]) -> Iterator[traces.Trace]:
     """Yield an agent's traces, the newest first; damaged ones are passed over."""
     found = (path for path in folder.glob(f"*{traces.TRACE}") if not path.is_symlink())
     for path in sorted(found, key=_when, reverse=True)[:LOOKED_AT]:
         try:
             yield _read(path)
-        except (OSError, *traces.UNREADABLE):
+        except OSError:
             continue
+        except traces.UNREADABLE:
+            damaged.add(path)
 
 
 def _when(path: Path) -> tuple[str, int]:
