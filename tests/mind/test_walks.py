@@ -345,6 +345,8 @@ class Walk(RuleBasedStateMachine):
         event = data.draw(leg_events(leg))
         before, label = self.hand.agent.rows, self.hand.state
         self.hand.give(event)  # type: ignore[arg-type]
+        if any(told[0] == "budget" for told in self.hand.callbacks("onError", self.hand.last)):
+            return  # Its bill came late, and was what the budget could not bear.
         assert self.hand.state == label, "an older leg moved the session"
         if not isinstance(event, wire.Heard):
             assert self.hand.agent.rows == before, "an older leg changed rows"
