@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from voiced.errors import ProviderUnavailable
-from voiced.providers.dial import Service, dial
+from voiced.errors import ProviderRefused, ProviderUnavailable
+from voiced.providers.dial import Service, dial, placed
 
 KEY = "planted-key-4711"
 HEADERS = {"X-Hume-Api-Key": KEY, "x-goog-api-key": KEY, "Authorization": f"Bearer {KEY}"}
@@ -62,3 +62,20 @@ def test_a_refused_connection_is_told_in_words() -> None:
         return str(error.value)
 
     assert asyncio.run(refused()) == "Hume cannot be reached: Connection refused"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://host:1", "ws://", "ws://a:99999", "ws://a:b", "ws://a:0", "ws://[::1", "x" * 3000],
+)
+def test_an_endpoint_that_is_none_is_refused_for_good(endpoint: str) -> None:
+    """With a sentence that can be read, and without another try."""
+    with pytest.raises(ProviderRefused) as refused:
+        placed("wss://service/v1?model=x", endpoint)
+    assert "write ws://host:port" in str(refused.value)
+    assert len(str(refused.value)) < 250
+
+
+def test_an_endpoint_takes_the_services_place() -> None:
+    """Path and query stay the service's own."""
+    assert placed("wss://service/v1?model=x", "ws://[::1]:5/p/") == "ws://[::1]:5/p/v1?model=x"

@@ -72,11 +72,17 @@ def placed(url: str, endpoint: str) -> str:
     """
     if not endpoint:
         return url
-    service, there = urlsplit(url), urlsplit(endpoint)
-    if there.scheme not in ("ws", "wss") or not there.hostname:
-        raise ProviderRefused(
-            f"endpoint {endpoint!r} is no address of a websocket: write ws://host:port", "endpoint"
-        )
+    wrong = ProviderRefused(
+        f"endpoint {endpoint[:100]!r} is no address of a websocket: write ws://host:port",
+        "endpoint",
+    )
+    try:
+        service, there = urlsplit(url), urlsplit(endpoint)
+        port = there.port
+    except ValueError:  # a bracket that is not closed, a port that is no number
+        raise wrong from None
+    if there.scheme not in ("ws", "wss") or not there.hostname or port == 0:
+        raise wrong
     path = there.path.rstrip("/") + service.path
     return urlunsplit((there.scheme, there.netloc, path, service.query, ""))
 
