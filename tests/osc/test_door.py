@@ -16,6 +16,7 @@ from tests.osc.test_codec import BROKEN, bundle
 from tests.osc.wire import Udp, built
 from voiced.control.osc.codec import decode
 from voiced.control.osc.settings import OscConfig, RatesConfig, TargetConfig, problems
+from voiced.control.osc.values import PULSES_PER_S
 from voiced.mind import effects
 from voiced.mind.inputs import Origin, Press, Write
 
@@ -294,6 +295,21 @@ def test_silence_arms_a_pulse_again(door: Running, udp: Udp, surface: FakeSurfac
         udp.send("/voice_agent/par/Stop", 1)
         udp.done()
     assert len(surface.pressed("Stop")) == 2
+
+
+def test_a_storm_of_pulses_is_cut_short(door: Running, udp: Udp, surface: FakeSurface) -> None:
+    """Nobody presses so fast; another sender and another pulse are not touched by it."""
+    for _ in range(200):
+        udp.send("/voice_agent/par/Initialize", tags="")
+    udp.send("/voice_agent/par/Stop", tags="")
+    told = udp.done()
+    assert len(surface.pressed("Initialize")) == PULSES_PER_S
+    assert len(surface.pressed("Stop")) == 1
+    assert ("/voiced/error", "rate") in [(address, args[1]) for address, args in told]
+    with Udp(door.port) as other:
+        other.send("/voice_agent/par/Initialize", tags="")
+        other.done()
+    assert len(surface.pressed("Initialize")) == PULSES_PER_S + 1
 
 
 def test_sendtext_brings_its_text_along(udp: Udp, surface: FakeSurface) -> None:

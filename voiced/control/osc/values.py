@@ -31,6 +31,8 @@ from voiced.parameters import (
 
 REARM_S: Final = 1.0
 """A pulse held at 1 fires again after so long a silence."""
+PULSES_PER_S: Final = 20
+"""Of one pulse from one sender: nobody presses faster, and each costs the mind a millisecond."""
 _COUNTED: Final = {"Connect": "connect", "Restart": "connect", "Sendtext": "sendtext"}
 
 
@@ -44,6 +46,9 @@ class Values:
         self._replies = replies
         self._now = now
         self.rates = rates
+        self._pulses: Recent[tuple[str, str], Window] = Recent(
+            1024, lambda _: Window(PULSES_PER_S, 1.0)
+        )
         self._windows: Recent[tuple[str, str], Window] = Recent(
             1024, lambda key: Window(getattr(self.rates, key[1]), 60.0)
         )
@@ -235,6 +240,11 @@ class Values:
                 pass
             case _:
                 assert_never(edge)
+        if not self._pulses[peer.origin.id, at.address].take(now):
+            self._replies.refuse(
+                peer, at.address, "rate", f"{row.name} fires {PULSES_PER_S} times a second at most"
+            )
+            return
         counted = _COUNTED.get(row.name) if at.page == PAR else None
         if counted is not None and not self.take(peer, at.agent, counted, at.address):
             return
