@@ -120,16 +120,6 @@ class _Service:
                        item_id=item["id"], output_index=0, call_id=item["call_id"], name=name,
                        arguments=arguments)  # fmt: skip
 
-    def speak(self) -> None:
-        """Tell that the visitor begins to speak, and stops."""
-        turn = self._name("item")
-        item = {"id": turn, "type": "message", "role": "user", "status": "completed", "content": []}
-        self._send("input_audio_buffer.speech_started", item_id=turn, audio_start_ms=0)
-        self._send("input_audio_buffer.speech_stopped", item_id=turn, audio_end_ms=100)
-        self._send("input_audio_buffer.committed", item_id=turn, previous_item_id=None)
-        self._send("conversation.item.added", previous_item_id=None, item=item)
-        self._send("conversation.item.done", previous_item_id=None, item=item)
-
     def _response(self, name: str, item: dict[str, Any]) -> _Response:
         return _Response(self, name, item)
 

@@ -26,9 +26,10 @@ def spin():
     while time.monotonic() < until:
         pass
 
-def onUserSpeechEnded(info):
-    spin()
-    agent.par.Displayname = "spun"
+def onToolCall(info):
+    if info["name"] != "turn":
+        spin()
+        agent.par.Displayname = "spun"
 
 @tool
 def turn():
@@ -73,8 +74,8 @@ endpoint = "{ear.url}"
         self.ask(f"{A}/par/Sessionstate", wanted="active")
         self.until(lambda: bool(self.ear.appends()), 30, "the upload")
 
-    def spin(self, *how: str) -> tuple[float, float, float]:
-        """Let a reply sound and the script spin meanwhile.
+    def spin(self, tool: str) -> tuple[float, float, float]:
+        """Let the model call a tool while a reply sounds.
 
         Returns:
             The longest gap in the reply, the longest pause between two appends and what an append
@@ -82,42 +83,44 @@ endpoint = "{ear.url}"
         """
         self.send(f"{A}/par/Displayname", "")
         self.ask(f"{A}/par/Displayname", wanted="")
-        begun = self._frames()
-        since = self.mark()
-        if how[0] == "call":
-            self.ear.do("reply", 2.0)
-            self.wait(f"{A}/sig/assistant_speaking", 1.0, since=since)
+        self.until(lambda: not len(self._loud(self._frames() - CARD // 2)), 30, "silence")
+        begun, since = self._frames(), self.mark()
+        self.ear.do("reply", 2.0)
+        self.wait(f"{A}/sig/assistant_speaking", 1.0, since=since)
         self.ear.appends()
-        at = self.ear.do(*how)
-        if how[0] != "call":
-            # The visitor has interrupted what sounded; the reply to that sounds while it spins.
-            self.ear.do("reply", 2.0)
+        at = self.ear.do("call", tool, "{}")
         spun = self.wait(f"{A}/par/Displayname", "spun", since=since)
         assert spun.at - at > SPIN_S
-        self.ask(f"{A}/sig/assistant_speaking", wanted=0.0)
+        # The file is written a little behind what sounds.
+        whole = round(1.9 * CARD)
+        self.until(
+            lambda: (loud := self._loud(begun)).size > 0 and loud[-1] - loud[0] > whole,
+            30,
+            "the reply",
+        )
         appends = self.ear.appends()
         times = [each[0] for each in appends if each[0] < spun.at + 0.2]
         pause = max(b - a for a, b in itertools.pairwise(times))
-        samples = np.median([each[1] for each in appends])
-        return self._gap_ms(begun), pause * 1e3, float(samples) / RATE * 1e3
+        samples = float(np.median([each[1] for each in appends]))
+        loud = self._loud(begun)
+        gap = np.diff(loud[loud < loud[0] + whole]).max()
+        return gap / CARD * 1e3, pause * 1e3, samples / RATE * 1e3
+
+    def pause_ms(self) -> float:
+        """Return the longest pause between two appends in two seconds without any user code."""
+        self.ear.appends()
+        end = self._frames() + 2 * CARD
+        self.until(lambda: self._frames() >= end, 30, "two seconds")
+        times = [at for at, _ in self.ear.appends()]
+        return max(b - a for a, b in itertools.pairwise(times)) * 1e3
 
     def _frames(self) -> int:
         return (self.heard.stat().st_size - HEADER) // 2
 
-    def _gap_ms(self, begun: int) -> float:
-        """Return the longest silence within the 2 s of tone."""
-        # The file is written a little behind what sounds.
-        whole = 1.8 * CARD
-        self.until(lambda: np.ptp(self._tone(begun)) > whole, 10, "the reply, to its end")
-        return float(np.diff(self._tone(begun)).max()) / CARD * 1e3
-
-    def _tone(self, begun: int) -> NDArray[np.int64]:
+    def _loud(self, begun: int) -> NDArray[np.int64]:
         """Return the loud frames from a frame on."""
-        sound = np.frombuffer(self.heard.read_bytes()[HEADER + 2 * begun :][: 2 * 30 * CARD], "<i2")
-        loud = np.flatnonzero(np.abs(sound) > 1000)
-        return (
-            loud[: np.searchsorted(loud, loud[0] + 1.9 * CARD)] if len(loud) else np.zeros(1, int)
-        )
+        sound = np.frombuffer(self.heard.read_bytes()[HEADER + 2 * begun :][: 2 * 9 * CARD], "<i2")
+        return np.flatnonzero(np.abs(sound.astype(int)) > 1000)
 
 
 @pytest.fixture(scope="module")
@@ -126,16 +129,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spinning]:
         yield running
 
 
-@pytest.mark.parametrize("how", [("call", "turn", "{}"), ("speak",)], ids=["tool", "callback"])
-def test_user_code_that_spins_is_neither_heard_nor_felt(
-    daemon: Spinning, how: tuple[str, ...]
-) -> None:
-    found = []
+@pytest.mark.parametrize("tool", ["turn", "unknown"], ids=["tool", "callback"])
+def test_user_code_that_spins_is_neither_heard_nor_felt(daemon: Spinning, tool: str) -> None:
+    found, gaps, idle = [], [], []
     for _ in range(TRIES):
-        gap, pause, append = daemon.spin(*how)
+        gap, pause, append = daemon.spin(tool)
+        gaps.append(gap)
         found.append(f"gap {gap:.1f} ms, pause {pause:.1f} ms, appends of {append:.0f} ms")
         print(found[-1])
         # A sine of 500 Hz is below the threshold for 0.12 ms, twice a period.
         if gap < 0.5 and pause <= 2 * append + 5:
             return
+        idle.append(daemon.pause_ms())
+    assert min(gaps) < 0.5
+    if max(idle) > 2 * append + 5:
+        pytest.skip(f"other programs hold the upload up, {max(idle):.0f} ms without any user code")
     pytest.fail("; ".join(found))
