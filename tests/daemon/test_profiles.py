@@ -191,9 +191,8 @@ def test_a_switch_is_heard_in_the_next_sessions_first_words(tmp_path: Path) -> N
     shutil.copy(ROOT / "config" / "profiles" / "night_watch.json", folder)
     with Daemon(tmp_path, VOICES.format(folder=folder)) as daemon:
         assert daemon.ask(f"{A}/par/Profile/options") == ("guide", "night_watch", "watchman")
-        said = [first_words(daemon, *names) for names in
-                (("night_watch", "watchman"), ("watchman", "guide"), (2,))]  # fmt: skip
-        assert said == ["Who goes there?", "Welcome to the museum.", "Who goes there?"]
+        assert first_words(daemon, "night_watch", "watchman") == "Who goes there?"
+        assert first_words(daemon, 0) == "Welcome to the museum."
 
 
 def first_words(daemon: Daemon, *names: str | int) -> str:
