@@ -1,9 +1,9 @@
 """A daemon whose provider's endpoint is an emulator: both as processes, joined by loopback alone.
 
-    with Cloud(tmp_path, "openai_realtime", script) as cloud:
-        cloud.connect()
-        turn = cloud.visitor("lv_0930.wav")
-        assert cloud.violations() == []
+with Cloud(tmp_path, "openai_realtime", script) as cloud:
+    cloud.connect()
+    turn = cloud.visitor("lv_0930.wav")
+    assert cloud.violations() == []
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Emulated:
 
     def page(self, name: str) -> Any:
         """Return one of its pages: violations, bill, sessions."""
-        with urllib.request.urlopen(f"{self.url.replace('ws', 'http', 1)}/{name}", timeout=10) as at:
+        with urllib.request.urlopen(
+            f"{self.url.replace('ws', 'http', 1)}/{name}", timeout=10
+        ) as at:
             return json.load(at)
 
     def close(self) -> None:
@@ -98,7 +100,8 @@ class Cloud:
         self.emulated = Emulated(provider, path, f"--speed={speed}", *options)
         lines = [f'Provider = "{provider}"', *par]
         agent = (
-            '[[agent]]\nname = "voice_agent"\non_start = "wait"\noutput_channels = [1]\n[agent.par]\n'
+            '[[agent]]\nname = "voice_agent"\non_start = "wait"\noutput_channels = [1]\n'
+            + "[agent.par]\n"
             + "\n".join(lines)
             + f'\n[agent.{provider}]\nendpoint = "{self.emulated.url}"\n'
             + "\n".join(page)

@@ -145,9 +145,8 @@ def jpeg() -> bytes:
     """Return a grey picture of 16 x 16, as any program saves it."""
     import io
 
-    from matplotlib import image
-
     import numpy as np
+    from matplotlib import image
 
     out = io.BytesIO()
     image.imsave(out, np.full((16, 16, 3), 128, np.uint8), format="jpeg")

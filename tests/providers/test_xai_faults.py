@@ -94,9 +94,10 @@ def test_an_error_of_the_service_is_told_and_its_reply_asked_for_once_more(kind:
         scene.objects(kind, "Internal server error")
         scene.done(f"resp_{number}", "failed")
     assert scene.sent() == ["response.create"]
-    assert scene.recorder.named("trouble") == [
-        ("trouble", kind, "xAI had an error of its own: Internal server error")
-    ] * 2
+    assert (
+        scene.recorder.named("trouble")
+        == [("trouble", kind, "xAI had an error of its own: Internal server error")] * 2
+    )
     assert scene.recorder.ended == {"resp_1": "failed", "resp_2": "failed"}
     assert scene.bench.error is None
 

@@ -50,8 +50,6 @@ PriceList: TypeAlias = dict[str, dict[str, Rates]]
 def laid_over(below: Rates, above: Rates) -> Rates:
     """Return the rates of `below` with those that `above` names in their place."""
     told = {
-        name: rate
-        for name in Rates.__struct_fields__
-        if (rate := getattr(above, name)) is not None
+        name: rate for name in Rates.__struct_fields__ if (rate := getattr(above, name)) is not None
     }
     return msgspec.structs.replace(below, **told)

@@ -487,7 +487,6 @@ class Conversation:
             if call.later:
                 self.result(call.id, call.name, True, call.later)
 
-
     def _hold_for_playback(self) -> None:
         """Ask for nothing before what was said has sounded, or nearly."""
         left = min(self._sounds_until - self.shell.now() - NEARLY_S, PLAYBACK_MOST_S)
