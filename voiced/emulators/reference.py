@@ -21,17 +21,34 @@ _HEAD: Final = """\
 # Emulators
 
 `voiced emulate PROVIDER` is a stand-in of a cloud voice service on this machine: to rehearse a show
-without a key and without the internet, and to see what the daemon does when a service fails. It
-prints its address first; name that as the provider's `endpoint`. The key may be anything.
+without an account and without the internet, and to see what the daemon does when a service fails. It
+prints its address first; name that as the provider's `endpoint`. There must be a key, which may be
+anything.
 
 ```toml
+[[agent]]
+name = "voice_agent"
+par = { Provider = "openai_realtime" }
+
 [agent.openai_realtime]
 endpoint = "ws://127.0.0.1:8080"
 ```
 
+Neither a visitor nor a sound card is needed: with `[audio]` `backend = "virtual"` and `output` of
+`[audio.virtual]`, what the voice says goes into a wav file, and a recording speaks when it is told to:
+
+```sh
+voiced emulate openai_realtime --port 8080          # each in a shell of its own
+OPENAI_API_KEY=rehearsal voiced run
+voiced watch '/*/cb/*'
+voiced pulse Connect
+oscsend localhost 9370 /voiced/audio/play ss voice_agent "$PWD/voiced/cli/visitors/lv_0880.wav"
+```
+
 It hears with the local recogniser and speaks with the local voice where they are installed
-(`pip install 'voiced[local]'`), else it follows its script and speaks in tones. It refuses what the
-service refuses, in the service's own words. While it runs, its port answers a browser:
+(`pip install 'voiced[local]'`), else it follows its script and speaks in tones. Without a script it
+repeats what it heard and calls no tool. It refuses what the service refuses, in the service's own
+words. While it runs, its port answers a browser:
 
 | page | what it shows |
 |---|---|
