@@ -21,9 +21,8 @@ _HEAD: Final = """\
 # Emulators
 
 `voiced emulate PROVIDER` is a stand-in of a cloud voice service on this machine: to rehearse a show
-without an account and without the internet, and to see what the daemon does when a service fails. It
-prints its address first; name that as the provider's `endpoint`. There must be a key, which may be
-anything.
+without an account or the internet, and to see what the daemon does when a service fails. It prints
+its address first; name that as the provider's `endpoint`. There must be a key; it may be anything.
 
 ```toml
 [[agent]]
@@ -35,7 +34,7 @@ endpoint = "ws://127.0.0.1:8080"
 ```
 
 Neither a visitor nor a sound card is needed: with `[audio]` `backend = "virtual"` and `output` of
-`[audio.virtual]`, what the voice says goes into a wav file, and a recording speaks when it is told to:
+`[audio.virtual]`, the voice speaks into a wav file, and a recording speaks when it is told to:
 
 ```sh
 voiced emulate openai_realtime --port 8080          # each in a shell of its own
