@@ -16,7 +16,7 @@ demo: ## a whole conversation: no key, no internet, no sound card
 test: ## every check and every test
 	@scripts/setup test
 	@scripts/lint
-	@$(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(bin)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: ## style, types, import contracts, generated pages: no tests
 	@scripts/setup test

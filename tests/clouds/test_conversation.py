@@ -55,7 +55,7 @@ FAULT
 @pytest.mark.parametrize("provider", sorted(FAULT))
 def test_a_whole_conversation(tmp_path: Path, provider: str) -> None:
     script = SCRIPT.replace("FAULT", FAULT[provider])
-    with Cloud(tmp_path, provider, script, speed=1.0) as cloud:
+    with Cloud(tmp_path, provider, script, speed=2.0) as cloud:
         daemon = cloud.daemon
         picture = tmp_path / "state" / "seen.jpg"
         if provider in PICTURES:
