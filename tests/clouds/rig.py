@@ -178,9 +178,17 @@ class Cloud:
         return said._replace(text=" ".join(final.values()))
 
     def _final(self, callback: str, since: int, but: Said | None = None) -> Said:
+        # A service may revise what was said before, and tell it again.
+        old = {
+            str(message.args[3])
+            for message in self.daemon.client.messages[:since]
+            if message.address == f"{A}/conv/row"
+        }
+        if but is not None:
+            old.add(but.row)
         told = self.daemon.wait(
             f"{A}/cb/{callback}",
-            lambda text, final, row: final == 1 and text and (but is None or row != but.row),
+            lambda text, final, row: final == 1 and text and row not in old,
             WAIT_S, since=since,
         )  # fmt: skip
         row = str(told.args[2])

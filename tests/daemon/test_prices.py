@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from tests.daemon.rig import ECHO, Daemon
+from tests.daemon.rig import ECHO, ROOT, Daemon
 
 A = "/voice_agent"
+VISITOR = ROOT / "voiced" / "cli" / "visitors" / "lv_0880.wav"
 OWN = '[prices.echo."*"]\naudio_minute = {}\n'
 
 
@@ -15,7 +16,8 @@ def test_ones_own_price_is_shown_and_counted_and_changes_with_a_reload(tmp_path:
     with Daemon(tmp_path, ECHO + OWN.format(6)) as daemon:
         assert daemon.ask(f"{A}/par/Pricing") == ("~6.00 USD/min of audio, in or out",)
         daemon.send(f"{A}/par/Connect")
-        # The open microphone alone: a tenth of a dollar a second.
+        # What is said, and said back: a tenth of a dollar a second.
+        daemon.send("/voiced/audio/play", "voice_agent", str(VISITOR))
         daemon.wait(f"{A}/sig/session_cost", lambda usd: usd > 0.1)
 
         daemon.write_config(ECHO + OWN.format(0.5) + '[prices.ecco."*"]\ntext_item = 1\n')

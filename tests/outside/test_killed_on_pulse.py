@@ -110,6 +110,7 @@ def test_killed_within_a_reply(room: PulseRoom) -> None:
         assert [error.args[0] for error in errors] == ["audio"]
         played = room.heard()[before:]
         print(f"back after {times[-1]:.2f} s, {len(played) / RATE:.1f} s played")
-        assert peak_dbfs(played) <= loudest + 1.0, "a burst"
+        # Replies differ by a decibel or two; a burst of noise or of summed sound is far louder.
+        assert peak_dbfs(played) <= min(loudest + 4.0, -1.0), "a burst"
     print(f"audio on PulseAudio: back after {np.median(times):.2f} s, at most {max(times):.2f} s")
     assert max(times) < BACK_S + SLACK_S
