@@ -315,6 +315,27 @@ def test_a_long_turn_without_a_pause_is_cut_where_it_is_quietest() -> None:
     assert 500 * FRAME < pieces[0][1] < 503 * FRAME
 
 
+def test_a_microphone_that_pauses_in_silence_ends_the_turn_where_the_speech_ended() -> None:
+    room = Room(Settings(hangover_ms=2_000))
+    room.frames(0.9, 20)
+    room.frames(0.0, 15)
+    room.edge(False)
+    room.answer_all()
+    (final,) = room.finals()
+    assert SpeechEnded(sample=20 * FRAME) in room.told
+    assert final.end == 20 * FRAME
+
+
+def test_a_microphone_that_pauses_within_a_word_ends_the_turn_there() -> None:
+    room = Room(Settings(hangover_ms=2_000))
+    room.frames(0.9, 20)
+    room.edge(False, 100)
+    room.answer_all()
+    (final,) = room.finals()
+    assert final.end == 20 * FRAME + 100
+    assert final.text.endswith(f"-{final.end}")
+
+
 step = st.one_of(
     st.tuples(
         st.just("frames"),
@@ -348,9 +369,6 @@ def play(room: Room, steps: list[tuple]) -> None:
     room.answer_all()
 
 
-@pytest.mark.skip(
-    reason="known: with a long hangover a turn may end behind the last sound that was read for it"
-)
 @settings(max_examples=150, deadline=None)
 @given(
     steps=st.lists(step, max_size=40),

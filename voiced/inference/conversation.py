@@ -215,11 +215,14 @@ class Conversation:
                 return self._open(onset=sample, start=sample, held=True)
             self._turn.held = True
             return []
-        if self._turn is None:
-            # Nothing of what was before the edge may reach into a later turn.
-            self._forget_before(sample)
+        # Nothing of what was before the edge may reach into a later turn.
+        self._forget_before(sample)
+        turn = self._turn
+        if turn is None:
             return []
-        return self._commit(self._turn, sample)
+        # A microphone that pauses in a visitor's silence ends the turn where the speech ended.
+        paused = not turn.held and turn.speculation is not None
+        return self._commit(turn, turn.end if paused else sample)
 
     def recognised(self, job: int, text: str) -> list[Action]:
         """Take the words of a reading; "" where there were none."""
