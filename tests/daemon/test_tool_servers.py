@@ -166,10 +166,6 @@ def test_a_web_server_and_a_patch_at_the_same_time(stage: Stage) -> None:
     patch.close()
 
 
-@pytest.mark.skipif(
-    os.environ.get("VOICED_TOOLS") != "all",
-    reason="VOICED_TOOLS=all runs it: how soon a killed server is back hangs on the machine",
-)
 def test_a_silent_one_is_given_up_and_a_cancelled_one_is_not_answered(stage: Stage) -> None:
     call(stage, "s1", "next_show", hall="small")
     call(stage, "s2", "never")
@@ -204,10 +200,6 @@ def test_what_is_wrong_is_told_once(one: Stage) -> None:
     ]
 
 
-@pytest.mark.skipif(
-    os.environ.get("VOICED_TOOLS") != "all",
-    reason="VOICED_TOOLS=all runs it: how soon a killed server is back hangs on the machine",
-)
 def test_a_server_that_dies_and_a_result_of_ten_megabytes(stage: Stage) -> None:
     call(stage, "d1", "huge", mb=10)
     name, ok, result = given(stage, "d1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator
@@ -77,8 +76,6 @@ def running(service: Emulator) -> Iterator[None]:
 
 @pytest.mark.parametrize("provider", SERVICES)
 def test_a_tool_a_lost_end_and_a_silence(provider: str, tmp_path: Path) -> None:
-    if importlib.util.find_spec(f"voiced.providers.provider_{provider}") is None:
-        pytest.skip(f"{provider} is not there yet")
     service = emulator(provider)(EVENING, speed=SPEED)
     with running(service):
         agents = (
