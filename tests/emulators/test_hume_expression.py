@@ -23,6 +23,8 @@ responses = package("hume_expression_measurement.audio.socket_client").AudioSock
 KEY = {"X-Hume-Api-Key": "key"}
 FAST = 1000.0
 """So fast that a whole recording is not ahead of real time."""
+UNHURRIED = {"ahead_s": 60.0, "idle_s": 100_000.0}
+"""Nobody waits 60 s of this clock in vain: that is 60 ms here, less than the ear takes to load."""
 UPDATE = {"type": "session.update", "measurement_timer_ms": 3000}
 CLOSE = {"type": "session.close"}
 
@@ -65,8 +67,7 @@ def test_measurements_lie_as_the_service_describes_them():
         await client.send(CLOSE)
         return await client.until(of("session.closed")), list(hume.violations)
 
-    options = {"ahead_s": 60.0}
-    got, breaches = play(test, one(speech=[(98, 90_000)], options=options))
+    got, breaches = play(test, one(speech=[(98, 90_000)], options=UNHURRIED))
     assert breaches == []
     assert got[0]["type"] == "session.created"
     assert got[1] == {"type": "utterance.start", "utterance_id": 0, "audio_start_ms": 98}
@@ -94,7 +95,7 @@ def test_a_last_measurement_where_one_is_due(end_ms, ends):
         await send_slowly(hume, client, tone(6000 * 32))
         return await client.until(of("utterance.end"))
 
-    got = play(test, one(speech=[(100, end_ms)], options={"ahead_s": 60.0}))
+    got = play(test, one(speech=[(100, end_ms)], options=UNHURRIED))
     rows = [m["audio_end_ms"] for m in got if m["type"] == "measurement.result"]
     assert rows == ends
     assert got[-1]["audio_end_ms"] == end_ms
@@ -105,7 +106,7 @@ def test_a_recorded_visitor_is_found_in_the_sound():
         await send_slowly(hume, client, visitor("lv_0880.wav", 16_000))
         return await client.until(of("utterance.end"))
 
-    got = play(test, one(options={"ahead_s": 60.0}))
+    got = play(test, one(options=UNHURRIED))
     assert 0 <= got[-1]["audio_start_ms"] < 1000
     assert 1500 < got[-1]["audio_end_ms"] < 4000
 
@@ -203,7 +204,7 @@ def test_upgrades_that_are_refused(path, headers, status):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_humes_own_client_measures_a_recorded_visitor():
     async def run():
-        async with HumeExpression(one(options={"ahead_s": 60.0}), speed=FAST) as hume:
+        async with HumeExpression(one(options=UNHURRIED), speed=FAST) as hume:
             where = environment.ExpressionMeasurementClientEnvironment(
                 base=hume.url.replace("ws", "http", 1), production=hume.url
             )
@@ -248,7 +249,7 @@ def seen() -> list[dict[str, Any]]:
         await client.closed()
         return client.seen
 
-    return play(test, one(speech=[(100, 3500)], options={"ahead_s": 60.0}))
+    return play(test, one(speech=[(100, 3500)], options=UNHURRIED))
 
 
 def test_the_vendors_union_has_the_members_that_are_checked():
