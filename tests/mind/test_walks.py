@@ -6,6 +6,7 @@ that fails, which takes minutes.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 
@@ -80,6 +81,7 @@ def tool_calls(leg: int) -> st.SearchStrategy[wire.LegMessage]:
     )  # fmt: skip
 
 
+@functools.cache  # Making it costs more than drawing from it.
 def leg_events(leg: int) -> st.SearchStrategy[wire.LegMessage]:
     """Anything that an open leg may tell."""
 
