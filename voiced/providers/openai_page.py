@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import inspect
 
 from voiced.errors import ProviderRefused
 from voiced.messages.network import ProviderParameter, Value
+from voiced.providers import page
 
 MODELS = [
     "gpt-realtime-2.1",
@@ -41,19 +41,12 @@ TRANSCRIPTION_MODELS = [
 """Those from gpt-4o-transcribe on end on 2027-02-26."""
 
 
-def _meta(doc: str, applies: str = "turn", **bounds: Any) -> msgspec.Meta:
-    options = bounds.pop("options", None)
-    return msgspec.Meta(
-        description=doc, extra={"applies": applies, "options": options or []}, **bounds
-    )
-
-
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """The page's values."""
 
     turn_detection: Annotated[
         Literal["server_vad", "semantic_vad", "none"],
-        _meta(
+        page.row(
             "How the service finds a turn's end: by silence, by sense, or not at all (the gate's "
             "edges are the turns); push_to_talk needs none of them",
             "session",
@@ -61,29 +54,35 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     ] = "server_vad"
     vad_threshold: Annotated[
         float,
-        _meta("server_vad: loudness from which sound is speech: higher in noisy rooms", ge=0, le=1),
+        page.row(
+            "server_vad: loudness from which sound is speech: higher in noisy rooms", ge=0, le=1
+        ),
     ] = 0.5
     prefix_padding_ms: Annotated[
-        int, _meta("server_vad: sound kept from before the speech, ms", ge=0, le=2000)
+        int, page.row("server_vad: sound kept from before the speech, ms", ge=0, le=2000)
     ] = 300
     silence_duration_ms: Annotated[
         int,
-        _meta("server_vad: silence that ends a turn, ms: longer for slow speakers", ge=50, le=5000),
+        page.row(
+            "server_vad: silence that ends a turn, ms: longer for slow speakers", ge=50, le=5000
+        ),
     ] = 500
     eagerness: Annotated[
         Literal["auto", "low", "medium", "high"],
-        _meta("semantic_vad: how soon it answers; low waits up to 8 s, medium 4 s, high 2 s"),
+        page.row("semantic_vad: how soon it answers; low waits up to 8 s, medium 4 s, high 2 s"),
     ] = "auto"
     create_response: Annotated[
-        bool, _meta("Answers spoken turns by itself; 0 only listens, and answers what is typed")
+        bool, page.row("Answers spoken turns by itself; 0 only listens, and answers what is typed")
     ] = True
     interrupt_response: Annotated[
         bool,
-        _meta("The service stops its reply when a visitor speaks; 0 leaves that to this machine"),
+        page.row(
+            "The service stops its reply when a visitor speaks; 0 leaves that to this machine"
+        ),
     ] = True
     idle_timeout_ms: Annotated[
         int,
-        _meta(
+        page.row(
             "server_vad: nobody spoke for so long after a reply: the voice speaks up, which "
             "costs; 5000 to 30000 ms, 0 = never",
             ge=0,
@@ -92,62 +91,63 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     noise_reduction: Annotated[
         Literal["far_field", "near_field", "off"],
-        _meta("Cleans the microphone: near_field for a headset, far_field for one in the room"),
+        page.row("Cleans the microphone: near_field for a headset, far_field for one in the room"),
     ] = "far_field"
     noise_reduction_strength: Annotated[
-        float, _meta("How much noise_reduction takes away", ge=0, le=1)
+        float, page.row("How much noise_reduction takes away", ge=0, le=1)
     ] = 1.0
     transcription_model: Annotated[
         str,
-        _meta(
+        page.row(
             "Writes down what visitors say, billed apart; off = nothing is written",
             options=TRANSCRIPTION_MODELS,
         ),
     ] = "gpt-transcribe"
     transcription_prompt: Annotated[
-        str, _meta("Tells the transcription what to expect; not for gpt-realtime-whisper")
+        str, page.row("Tells the transcription what to expect; not for gpt-realtime-whisper")
     ] = ""
     transcription_keywords: Annotated[
-        str, _meta("Names to be spelt right, separated by commas; gpt-transcribe and -live alone")
+        str,
+        page.row("Names to be spelt right, separated by commas; gpt-transcribe and -live alone"),
     ] = ""
     transcription_delay: Annotated[
         Literal["", "minimal", "low", "medium", "high", "xhigh"],
-        _meta("gpt-realtime-whisper: longer is more exact; empty is the service's own"),
+        page.row("gpt-realtime-whisper: longer is more exact; empty is the service's own"),
     ] = ""
     reasoning_effort: Annotated[
         Literal["minimal", "low", "medium", "high", "xhigh"],
-        _meta("How long models from gpt-realtime-2 on think before they answer"),
+        page.row("How long models from gpt-realtime-2 on think before they answer"),
     ] = "low"
     parallel_tool_calls: Annotated[
-        bool, _meta("Lets models from gpt-realtime-2 on call several tools at once")
+        bool, page.row("Lets models from gpt-realtime-2 on call several tools at once")
     ] = True
     tool_choice: Annotated[
         str,
-        _meta(
+        page.row(
             "auto, none, required, or the name of the tool to be called",
             options=["auto", "none", "required"],
         ),
     ] = "auto"
-    speed: Annotated[float, _meta("Pace of the voice, from the next reply on", ge=0.25, le=1.5)] = (
-        1.0
-    )
+    speed: Annotated[
+        float, page.row("Pace of the voice, from the next reply on", ge=0.25, le=1.5)
+    ] = 1.0
     max_output_tokens: Annotated[
-        int, _meta("Longest reply, tokens (20 a second of voice); 0 = no limit", ge=0, le=4096)
+        int, page.row("Longest reply, tokens (20 a second of voice); 0 = no limit", ge=0, le=4096)
     ] = 0
     output: Annotated[
-        Literal["audio", "text"], _meta("audio speaks; text answers in writing alone")
+        Literal["audio", "text"], page.row("audio speaks; text answers in writing alone")
     ] = "audio"
     truncation: Annotated[
         Literal["auto", "disabled", "retention_ratio"],
-        _meta("What is forgotten when the conversation outgrows the model: the oldest, nothing "
+        page.row("What is forgotten when the conversation outgrows the model: the oldest, nothing "
               "(an error), or down to retention_ratio at once, which is cheaper"),
     ] = "auto"  # fmt: skip
     retention_ratio: Annotated[
-        float, _meta("truncation retention_ratio: the part that is kept", ge=0, le=1)
+        float, page.row("truncation retention_ratio: the part that is kept", ge=0, le=1)
     ] = 0.8
     token_limit: Annotated[
         int,
-        _meta(
+        page.row(
             "truncation retention_ratio: tokens of conversation re-sent with each reply at most: "
             "lower is cheaper; 0 = the model's own",
             ge=0,
@@ -156,16 +156,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     image_detail: Annotated[
         Literal["auto", "low", "high"],
-        _meta("How closely a picture is looked at; low costs least", "now"),
+        page.row("How closely a picture is looked at; low costs least", "now"),
     ] = "auto"
     tracing: Annotated[
-        bool, _meta("Lets the service keep a trace of the session in its dashboard", "session")
+        bool, page.row("Lets the service keep a trace of the session in its dashboard", "session")
     ] = False
     safety_identifier: Annotated[
-        str, _meta("Names this installation to the service's abuse monitoring", "session")
+        str, page.row("Names this installation to the service's abuse monitoring", "session")
     ] = ""
-    organization: Annotated[str, _meta("OpenAI organization that is billed", "session")] = ""
-    project: Annotated[str, _meta("OpenAI project that is billed", "session")] = ""
+    organization: Annotated[str, page.row("OpenAI organization that is billed", "session")] = ""
+    project: Annotated[str, page.row("OpenAI project that is billed", "session")] = ""
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True, rename=str.capitalize):
@@ -230,46 +230,4 @@ def rows() -> list[ProviderParameter]:
         open_menu=True,
         doc="From gpt-realtime-2 on they think before they answer; Pricing tells which end",
     )
-    kind = inspect.type_info(Page)
-    assert isinstance(kind, inspect.StructType)
-    return [model, *(_row(field) for field in kind.fields)]
-
-
-# Not from `inspect`, which sorts them: the first one is the default.
-_CHOICES: dict[str, tuple[str, ...]] = {
-    name: get_args(get_args(hint)[0])
-    for name, hint in get_type_hints(Page, include_extras=True).items()
-}
-
-
-def _row(field: inspect.Field) -> ProviderParameter:
-    meta = field.type
-    assert isinstance(meta, inspect.Metadata)
-    assert meta.extra is not None
-    assert meta.extra_json_schema is not None
-    kind, options, tag = meta.type, list(meta.extra["options"]), "s"
-    is_open = bool(options)
-    low: float | None = None
-    high: float | None = None
-    match kind:
-        case inspect.LiteralType():
-            options = list(_CHOICES[field.name])
-        case inspect.BoolType():
-            tag = "i"
-        case inspect.IntType(ge=low, le=high):
-            tag = "i"
-        case inspect.FloatType(ge=low, le=high):
-            tag = "f"
-        case _:
-            pass
-    return ProviderParameter(
-        name=field.name,
-        tag=tag,
-        default=field.default,
-        minimum=None if low is None else float(low),
-        maximum=None if high is None else float(high),
-        options=options,
-        open_menu=is_open,
-        applies=meta.extra["applies"],
-        doc=meta.extra_json_schema["description"],
-    )
+    return [model, *page.rows(Page)]

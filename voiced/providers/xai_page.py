@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import inspect
 
 from voiced.errors import ProviderRefused
 from voiced.messages.network import ProviderParameter, Value
+from voiced.providers import page
 
 MODELS = [
     "grok-voice-3.0",
@@ -32,16 +32,12 @@ RECOGNISER = "grok-transcribe"
 """The only one, and the only way to words while they are spoken."""
 
 
-def _meta(doc: str, applies: str = "turn", **bounds: Any) -> msgspec.Meta:
-    return msgspec.Meta(description=doc, extra={"applies": applies}, **bounds)
-
-
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """The page's values."""
 
     turn_detection: Annotated[
         Literal["server_vad", "none"],
-        _meta(
+        page.row(
             "How a turn's end is found: by silence, or not at all (the gate's edges are the "
             "turns); push_to_talk needs neither",
             "session",
@@ -49,17 +45,17 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     ] = "server_vad"
     vad_threshold: Annotated[
         float,
-        _meta("Loudness from which sound is speech: higher in noisy rooms", ge=0.1, le=0.9),
+        page.row("Loudness from which sound is speech: higher in noisy rooms", ge=0.1, le=0.9),
     ] = 0.85
     prefix_padding_ms: Annotated[
-        int, _meta("Sound kept from before the speech, ms", ge=0, le=2000)
+        int, page.row("Sound kept from before the speech, ms", ge=0, le=2000)
     ] = 333
     silence_duration_ms: Annotated[
-        int, _meta("Silence that ends a turn, ms: longer for slow speakers", ge=50, le=5000)
+        int, page.row("Silence that ends a turn, ms: longer for slow speakers", ge=50, le=5000)
     ] = 600
     idle_timeout_ms: Annotated[
         int,
-        _meta(
+        page.row(
             "Nobody spoke for so long after a reply: the voice speaks up, which costs; ms, "
             "0 = never",
             ge=0,
@@ -68,20 +64,20 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     reasoning_effort: Annotated[
         Literal["high", "none"],
-        _meta("high thinks before it answers; none answers sooner"),
+        page.row("high thinks before it answers; none answers sooner"),
     ] = "high"
     keyterms: Annotated[
         str,
-        _meta("Names to be spelt right, separated by commas; at most 100 of 50 characters"),
+        page.row("Names to be spelt right, separated by commas; at most 100 of 50 characters"),
     ] = ""
     replace: Annotated[
         str,
-        _meta("Words to be spoken as others, as Acme=Akmee, separated by commas"),
+        page.row("Words to be spoken as others, as Acme=Akmee, separated by commas"),
     ] = ""
-    speed: Annotated[float, _meta("Pace of the voice", ge=0.7, le=1.5)] = 1.0
+    speed: Annotated[float, page.row("Pace of the voice", ge=0.7, le=1.5)] = 1.0
     resumption: Annotated[
         Literal["replay", "native"],
-        _meta(
+        page.row(
             "How a new connection learns of the conversation: replay tells it all again, free of "
             "charge; native leaves it to xAI, which forgets what visitors said and tools did, and "
             "everything after 30 minutes",
@@ -89,34 +85,34 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "replay"
     web_allowed_domains: Annotated[
-        str, _meta("Enablegrounding: searches these sites alone, separated by commas; at most 5")
+        str, page.row("Enablegrounding: searches these sites alone, separated by commas; at most 5")
     ] = ""
     web_excluded_domains: Annotated[
-        str, _meta("Enablegrounding: never searches these sites; not beside web_allowed_domains")
+        str, page.row("Enablegrounding: never searches these sites; not beside web_allowed_domains")
     ] = ""
-    x_search: Annotated[bool, _meta("Lets it search X; each search is billed")] = False
+    x_search: Annotated[bool, page.row("Lets it search X; each search is billed")] = False
     x_allowed_handles: Annotated[
-        str, _meta("x_search: what these accounts wrote alone, separated by commas; at most 20")
+        str, page.row("x_search: what these accounts wrote alone, separated by commas; at most 20")
     ] = ""
     x_excluded_handles: Annotated[
-        str, _meta("x_search: never what these accounts wrote; not beside x_allowed_handles")
+        str, page.row("x_search: never what these accounts wrote; not beside x_allowed_handles")
     ] = ""
-    x_from_date: Annotated[str, _meta("x_search: nothing older, as 2026-11-22")] = ""
-    x_to_date: Annotated[str, _meta("x_search: nothing newer, as 2026-11-22")] = ""
+    x_from_date: Annotated[str, page.row("x_search: nothing older, as 2026-11-22")] = ""
+    x_to_date: Annotated[str, page.row("x_search: nothing newer, as 2026-11-22")] = ""
     file_collections: Annotated[
         str,
-        _meta("Lets it search these collections of documents, ids separated by commas; each "
+        page.row("Lets it search these collections of documents, ids separated by commas; each "
               "search is billed"),
     ] = ""  # fmt: skip
     file_results: Annotated[
-        int, _meta("file_collections: passages that a search finds at most", ge=1, le=50)
+        int, page.row("file_collections: passages that a search finds at most", ge=1, le=50)
     ] = 10
     mcp_server_url: Annotated[
-        str, _meta("Lets it use the tools of an open MCP server, which xAI calls by itself")
+        str, page.row("Lets it use the tools of an open MCP server, which xAI calls by itself")
     ] = ""
-    mcp_server_label: Annotated[str, _meta("mcp_server_url: what the model calls it")] = ""
+    mcp_server_label: Annotated[str, page.row("mcp_server_url: what the model calls it")] = ""
     mcp_allowed_tools: Annotated[
-        str, _meta("mcp_server_url: these tools alone, separated by commas")
+        str, page.row("mcp_server_url: these tools alone, separated by commas")
     ] = ""
 
 
@@ -187,45 +183,4 @@ def rows() -> list[ProviderParameter]:
         open_menu=True,
         doc="An unknown one is silently replaced by the service's default",
     )
-    kind = inspect.type_info(Page)
-    assert isinstance(kind, inspect.StructType)
-    return [model, *(_row(field) for field in kind.fields)]
-
-
-# Not from `inspect`, which sorts them: the first one is the default.
-_CHOICES: dict[str, tuple[str, ...]] = {
-    name: get_args(get_args(hint)[0])
-    for name, hint in get_type_hints(Page, include_extras=True).items()
-}
-
-
-def _row(field: inspect.Field) -> ProviderParameter:
-    meta = field.type
-    assert isinstance(meta, inspect.Metadata)
-    assert meta.extra is not None
-    assert meta.extra_json_schema is not None
-    options: list[str] = []
-    kind, tag = meta.type, "s"
-    low: float | None = None
-    high: float | None = None
-    match kind:
-        case inspect.LiteralType():
-            options = list(_CHOICES[field.name])
-        case inspect.BoolType():
-            tag = "i"
-        case inspect.IntType(ge=low, le=high):
-            tag = "i"
-        case inspect.FloatType(ge=low, le=high):
-            tag = "f"
-        case _:
-            pass
-    return ProviderParameter(
-        name=field.name,
-        tag=tag,
-        default=field.default,
-        minimum=low,
-        maximum=high,
-        options=options,
-        applies=meta.extra["applies"],
-        doc=meta.extra_json_schema["description"],
-    )
+    return [model, *page.rows(Page)]
