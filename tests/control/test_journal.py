@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
+import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from voiced.control import journal as journal_writer
 from voiced.control import traces
-from voiced.control.journal import Append, Finish, Replace, Writer, replace_file
+from voiced.control.files import replace_file
+from voiced.control.journal import Append, Finish, Replace, Writer
 from voiced.mind import journal
 from voiced.mind.effects import Row
 
@@ -28,6 +36,14 @@ class Told:
 
     def __call__(self, path: Path, sentence: str) -> None:
         self.sentences.append((path, sentence))
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Wait for what only a file tells."""
+    look_again, deadline = threading.Event(), time.monotonic() + WAIT_S
+    while not reached():
+        assert time.monotonic() < deadline
+        look_again.wait(0.01)
 
 
 def wait_for(writer: Writer, path: Path) -> None:
@@ -59,28 +75,65 @@ def test_a_torn_line_does_not_swallow_the_next(tmp_path: Path) -> None:
     assert path.read_text().splitlines() == ['{"whole": 1}', '{"torn": ', '{"next": 2}']
 
 
-def test_trouble_is_told_once_until_it_is_mended(tmp_path: Path) -> None:
+def test_what_the_disk_does_not_take_waits_in_order_and_is_told_once(tmp_path: Path) -> None:
     told = Told()
     writer = Writer(told)
     folder = tmp_path / "sessions"
     folder.write_text("a file in the way")
-    path = folder / "a.jsonl"
-    for _ in range(5):
-        writer.submit(Append(path=path, line="lost"))
+    path, other = folder / "a.jsonl", folder / "b.jsonl"
+    for number in range(3):
+        writer.submit(Append(path=path, line=f"line {number}"))
+        writer.submit(Append(path=other, line=f"other {number}", sync=True))
     wait_for(writer, tmp_path / "x")
-    assert [where for where, _ in told.sentences] == [path]
+    assert [where for where, _ in told.sentences] == [path], "one disk, one reason: once"
     folder.unlink()
-    writer.submit(Append(path=path, line="kept"))
-    wait_for(writer, tmp_path / "x")
-    assert path.read_text() == "kept\n"
-    # A Finish closes the file; in the way again, it is told again.
-    wait_for(writer, path)
-    path.unlink()
+    writer.submit(Append(path=path, line="line 3"))
+    finished = threading.Event()
+    writer.submit(Finish(path=path, work=finished.set))
+    assert finished.wait(WAIT_S)
+    assert path.read_text() == "line 0\nline 1\nline 2\nline 3\n"
+    until(lambda: other.exists() and other.read_text() == "other 0\nother 1\nother 2\n")
+    # In the way again, it is told again; what still waits at the end is not there.
+    wait_for(writer, other)
+    for each in (path, other):
+        each.unlink()
     folder.rmdir()
     folder.write_text("again")
     writer.submit(Append(path=path, line="lost"))
-    assert writer.close(WAIT_S)
+    assert not writer.close(WAIT_S)
     assert len(told.sentences) == 2
+
+
+def test_what_waits_is_bounded(tmp_path: Path) -> None:
+    told = Told()
+    writer = Writer(told, late_bytes=10)
+    (tmp_path / "way").write_text("")
+    path = tmp_path / "way" / "a"
+    for number in range(20):
+        writer.submit(Append(path=path, line=str(number)))
+    wait_for(writer, tmp_path / "x")
+    assert len(told.sentences) == 2
+    (tmp_path / "way").unlink()
+    assert writer.close(WAIT_S)
+    assert path.read_text().split() == [str(number) for number in range(10)]
+
+
+def test_a_disk_that_promises_nothing_gets_no_line_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, told = tmp_path / "ledger.jsonl", Told()
+    writer = Writer(told)
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", failing)
+    for number in range(3):
+        writer.submit(Append(path=path, line=str(number), sync=True))
+    wait_for(writer, tmp_path / "x")
+    assert path.read_text() == "0\n1\n2\n"
+    assert len(told.sentences) == 1
+    monkeypatch.setattr(os, "fsync", real)
+    writer.submit(Append(path=path, line="3", sync=True))
+    assert writer.close(WAIT_S)
+    assert path.read_text() == "0\n1\n2\n3\n"
 
 
 def test_a_full_queue_drops_and_tells_once(tmp_path: Path) -> None:
@@ -104,22 +157,80 @@ def test_a_full_queue_drops_and_tells_once(tmp_path: Path) -> None:
     assert path.read_text() == "0\n1\n2\n"
 
 
-def test_a_deleted_file_is_made_anew(tmp_path: Path) -> None:
-    writer = Writer(Told())
-    path = tmp_path / "a"
-    writer.submit(Append(path=path, line="1"))
+@pytest.mark.parametrize("how", ["deleted", "with its folder", "moved", "at its end"])
+def test_a_file_that_goes_away_is_whole_again(tmp_path: Path, how: str) -> None:
+    told = Told()
+    writer = Writer(told)
+    path = tmp_path / "sessions" / "a"
+    for number in range(3):
+        writer.submit(Append(path=path, line=str(number)))
     wait_for(writer, tmp_path / "x")
-    path.unlink()
-    # The writer looks once a second, when it syncs: write until it has.
-    look_again = threading.Event()
-    for _ in range(2000):
-        writer.submit(Append(path=path, line="2"))
-        wait_for(writer, tmp_path / "x")
-        if path.exists():
-            break
-        look_again.wait(0.01)
-    assert path.exists()
+    if how == "with its folder":
+        shutil.rmtree(path.parent)
+    elif how == "moved":
+        path.parent.rename(tmp_path / "backup")
+    else:
+        path.unlink()
+    if how != "at its end":
+        writer.submit(Append(path=path, line="3"))
     assert writer.close(WAIT_S)
+    assert path.read_text().split() == ["0", "1", "2"] + ["3"] * (how != "at its end")
+    assert len(told.sentences) == 1
+    assert "deleted or moved" in told.sentences[0][1]
+
+
+def test_what_somebody_put_in_its_place_is_gone_on_with(tmp_path: Path) -> None:
+    told = Told()
+    writer = Writer(told)
+    path, edited = tmp_path / "ledger.jsonl", tmp_path / "edited"
+    for there, then in (("0\n1\n", "mended\n"), ("mended\n2\n", "mended\n")):
+        for number in there.split():
+            if number != "mended":
+                writer.submit(Append(path=path, line=number))
+        wait_for(writer, tmp_path / "x")
+        assert path.read_text() == there
+        edited.write_text(then)
+        edited.replace(path)
+    writer.submit(Append(path=path, line="3"))
+    assert writer.close(WAIT_S)
+    # Another content is somebody's wish; a beginning of the same one is an old copy put back.
+    assert path.read_text() == "mended\n2\n3\n"
+    assert told.sentences == []
+
+
+def failing(*_: object) -> NoReturn:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(["line", "line", "away", "read-only", "half", "well"]), max_size=20)
+)
+def test_whatever_happens_to_the_disk_every_line_is_there_once(happens: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal_writer, "RETRY_MIN_S", 0.0)
+        folder, real, meant = Path(name), os.write, []
+        writer = Writer(Told())
+        path = folder / "sessions" / "a"
+
+        def half(fd: int, content: bytes) -> int:
+            real(fd, content[: len(content) // 2])
+            failing()
+
+        for event in [*happens, "well"]:
+            match event:
+                case "line":
+                    meant.append(f"line {len(meant)}")
+                    writer.submit(Append(path=path, line=meant[-1]))
+                case "away":
+                    shutil.rmtree(path.parent, ignore_errors=True)
+                case _:
+                    how = {"read-only": failing, "half": half, "well": real}[event]
+                    patch.setattr(os, "write", how)
+            wait_for(writer, folder / "x")
+        assert writer.close(WAIT_S)
+        lines = path.read_text().splitlines() if meant else []
+        assert [line for line in lines if line in meant] == meant, lines
 
 
 def test_replacing_keeps_the_old_where_the_new_cannot_be_written(
@@ -135,7 +246,7 @@ def test_replacing_keeps_the_old_where_the_new_cannot_be_written(
     told = Told()
     writer = Writer(told)
     writer.submit(Replace(path=path, content=b"new"))
-    assert writer.close(WAIT_S)
+    assert not writer.close(WAIT_S)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
     assert "No space left" in told.sentences[0][1]

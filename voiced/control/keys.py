@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from voiced.control.journal import replace_file
+from voiced.control.files import replace_file
 from voiced.errors import VoicedError
 
 SERVERS = {

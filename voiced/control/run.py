@@ -16,10 +16,11 @@ from typing import Any
 
 from voiced.control.config import LAST_GOOD, Loaded, find, load, state_dir_of
 from voiced.control.daemon import Daemon
+from voiced.control.files import make_private_folder, replace_file
 from voiced.control.instance import LOCK_FILE
-from voiced.control.journal import make_private_folder, replace_file
 from voiced.control.sdnotify import Notify
 from voiced.errors import ConfigError, ExitCode, VoicedError
+from voiced.lane.seam import hide_memory
 
 log = logging.getLogger("voiced")
 
@@ -33,6 +34,8 @@ def run(config: str = "", settings: Sequence[str] = (), *, strict: bool = False)
         strict: never run the last good configuration in place of a broken one.
     """
     faulthandler.enable()
+    # It reads the keys; what it starts inherits that there is no core of it.
+    hide_memory()
     _log_to_stderr()
     try:
         loaded = load(find(config, os.environ), settings, strict=strict)

@@ -14,7 +14,8 @@ from typing import assert_never
 
 import msgspec
 
-from voiced.control.journal import Append, Finish, replace_file
+from voiced.control.files import replace_file
+from voiced.control.journal import Append, Finish
 from voiced.mind import journal
 from voiced.mind.effects import Row
 

@@ -26,8 +26,8 @@ from voiced.control.archive import (
 )
 from voiced.control.config import Config, find, parse, read_text, state_dir_of
 from voiced.control.config.values import first_values
+from voiced.control.files import replace_file
 from voiced.control.instance import is_held
-from voiced.control.journal import replace_file
 from voiced.control.state import FILE as STATE_FILE
 from voiced.control.state import State
 from voiced.errors import ExitCode, VoicedError
