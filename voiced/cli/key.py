@@ -24,6 +24,7 @@ from voiced.control.keys import (
     key_file,
 )
 from voiced.errors import ExitCode, VoicedError
+from voiced.lane.seam import hide_memory
 
 SYSTEM_FOLDER: Final = Path("/etc/voiced/keys")
 """What the system unit loads its credentials from."""
@@ -56,6 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it; a running voiced is told."""
+    hide_memory()
     state_dir = state_dir_of(_config(args.config), os.environ)
     if args.what == "list":
         return _list(state_dir, args)

@@ -113,6 +113,37 @@ def die_with_parent() -> None:
         os._exit(ExitCode.CONTROL_GONE)
 
 
+def leave_no_core() -> None:
+    """Have no crash of this process, or of any that it starts, write its memory to a file.
+
+    A pipe that takes cores (systemd-coredump, apport) is asked not to by the same limit, but it
+    is free to; who holds keys calls `hide_memory` besides.
+    """
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, AttributeError, OSError, ValueError):
+        pass
+
+
+def hide_memory() -> None:
+    """Leave no core, and let only the system's administrator look into this process.
+
+    Linux then writes no core of it, whatever takes cores, and gives its memory, environment and
+    open files to nobody else of the same account (prctl(2), PR_SET_DUMPABLE). What everybody may
+    read of a process stays: its state, its size, its command line. Programs that it starts are
+    not hidden. The process itself no longer writes its /proc/self: call `bound_memory` before.
+    """
+    leave_no_core()
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    pr_set_dumpable = 4
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_dumpable, 0, 0, 0, 0)
+
+
 def bound_memory(share: float) -> None:
     """Let this process take so much of the machine's memory, and be the first to go without.
 

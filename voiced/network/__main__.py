@@ -12,7 +12,7 @@ import socket
 import sys
 from typing import Any
 
-from voiced.lane.seam import die_with_parent
+from voiced.lane.seam import die_with_parent, hide_memory
 from voiced.network.secrets import Redacted, Secrets
 
 # Before numpy is imported: its linear algebra would start a thread for every core.
@@ -26,6 +26,8 @@ def main() -> None:
     arguments = parser.parse_args()
     faulthandler.enable()
     die_with_parent()
+    # It will hold every key.
+    hide_memory()
     secrets = Secrets()
     sys.stdout, sys.stderr = Redacted(sys.stdout, secrets), Redacted(sys.stderr, secrets)
     logging.basicConfig(

@@ -8,11 +8,10 @@ import contextlib
 import faulthandler
 import logging
 import os
-import resource
 import signal
 import sys
 
-from voiced.lane.seam import bound_memory, die_with_parent
+from voiced.lane.seam import bound_memory, die_with_parent, hide_memory
 
 SHARE = 0.25
 """Of the machine's memory: servers send what they like."""
@@ -31,9 +30,9 @@ def main() -> None:
     die_with_parent()
     # Ctrl-C reaches the whole terminal; control decides what ends, and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Keys in its memory, and in its servers', are in no core dump.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     bound_memory(SHARE)
+    # Keys in its memory, and in its servers', are in no core dump.
+    hide_memory()
     with contextlib.suppress(OSError):
         os.nice(NICE)
     logging.basicConfig(
