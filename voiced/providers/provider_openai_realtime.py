@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 from voiced.messages.network import HistoryRow, Price, ProviderParameter, ToolDeclaration, Value
 from voiced.providers import openai_page, openai_session, prices
-from voiced.providers.contract import Availability, HeardItem, LegCallbacks, SessionRequest
+from voiced.providers.contract import Availability, LegCallbacks, SessionRequest
 from voiced.providers.dial import Service, key_missing
-from voiced.providers.realtime_dialect import usage
+from voiced.providers.realtime_dialect import leg, usage
 from voiced.providers.realtime_dialect.client import (
     InputImage,
     ResponseParameters,
@@ -288,6 +288,15 @@ class Live:
         return {"Authorization": f"Bearer {key}"} | {k: v for k, v in optional.items() if v}
 
 
+# What needs nothing of this service.
+send_activity = leg.send_activity
+say = leg.say
+note = leg.note
+send_tool_response = leg.send_tool_response
+interrupt = leg.interrupt
+end_session = leg.end_session
+
+
 async def start_session(request: SessionRequest, callbacks: LegCallbacks) -> Live:
     """Open a connection that is ready for audio."""
     live = Live(request, callbacks)
@@ -314,12 +323,6 @@ async def send_audio_frame(conn: Live, chunk: bytes) -> None:
     await conn.link.flush()
 
 
-async def send_activity(conn: Live, active: bool) -> None:
-    """Send an edge of the gate."""
-    conn.conversation.hearing.activity(active)
-    await conn.link.flush()
-
-
 async def send_text(conn: Live, text: str) -> None:
     """Send a typed turn, with the newest picture that the model has not seen yet."""
     image, conn.frame = conn.frame, None
@@ -339,30 +342,6 @@ async def send_video_frame(conn: Live, jpeg: bytes) -> None:
     conn.frame = InputImage(
         image_url=f"data:{kind};base64,{coded}", detail=conn.values.page.image_detail
     )
-
-
-async def say(conn: Live, text: str) -> None:
-    """Have words spoken as they are."""
-    conn.conversation.say(text)
-    await conn.link.flush()
-
-
-async def note(conn: Live, text: str) -> None:
-    """Give context without a reply."""
-    conn.conversation.note(text)
-    await conn.link.flush()
-
-
-async def send_tool_response(conn: Live, call_id: str, name: str, ok: bool, result: str) -> None:
-    """Send the result of a tool call, as soon as the service takes it."""
-    conn.conversation.result(call_id, name, ok, result)
-    await conn.link.flush()
-
-
-async def interrupt(conn: Live, heard: Sequence[HeardItem]) -> None:
-    """Stop the reply, and tell the service what was heard of it."""
-    conn.conversation.interrupted(heard)
-    await conn.link.flush()
 
 
 async def update_session(
@@ -387,8 +366,3 @@ async def update_session(
         conn.sent = wanted
         talk.update(update, between_replies=openai_session.changes_output(update))
         await conn.link.flush()
-
-
-async def end_session(conn: Live) -> None:
-    """Close the connection."""
-    await conn.link.close()

@@ -14,8 +14,9 @@ import msgspec
 
 from voiced.messages.network import HistoryRow, Price, ProviderParameter, ToolDeclaration, Value
 from voiced.providers import prices, xai_page, xai_session
-from voiced.providers.contract import Availability, HeardItem, LegCallbacks, SessionRequest
+from voiced.providers.contract import Availability, LegCallbacks, SessionRequest
 from voiced.providers.dial import Service, key_missing
+from voiced.providers.realtime_dialect import leg
 from voiced.providers.realtime_dialect.client import (
     ClientItem,
     ItemCreate,
@@ -263,6 +264,15 @@ class Live:
             self.conversation.update(update)
 
 
+# What needs nothing of this service.
+send_activity = leg.send_activity
+say = leg.say
+note = leg.note
+send_tool_response = leg.send_tool_response
+interrupt = leg.interrupt
+end_session = leg.end_session
+
+
 async def start_session(request: SessionRequest, callbacks: LegCallbacks) -> Live:
     """Open a connection that is ready for audio."""
     live = Live(request, callbacks)
@@ -304,39 +314,9 @@ async def send_audio_frame(conn: Live, chunk: bytes) -> None:
     await conn.link.hear(chunk)
 
 
-async def send_activity(conn: Live, active: bool) -> None:
-    """Send an edge of the gate."""
-    conn.conversation.hearing.activity(active)
-    await conn.link.flush()
-
-
 async def send_text(conn: Live, text: str) -> None:
     """Send a typed turn."""
     conn.conversation.text(text)
-    await conn.link.flush()
-
-
-async def say(conn: Live, text: str) -> None:
-    """Have words spoken as they are."""
-    conn.conversation.say(text)
-    await conn.link.flush()
-
-
-async def note(conn: Live, text: str) -> None:
-    """Give context without a reply."""
-    conn.conversation.note(text)
-    await conn.link.flush()
-
-
-async def send_tool_response(conn: Live, call_id: str, name: str, ok: bool, result: str) -> None:
-    """Send the result of a tool call, as soon as the service takes it."""
-    conn.conversation.result(call_id, name, ok, result)
-    await conn.link.flush()
-
-
-async def interrupt(conn: Live, heard: Sequence[HeardItem]) -> None:
-    """Stop the reply, and tell the service what was heard of it."""
-    conn.conversation.interrupted(heard)
     await conn.link.flush()
 
 
@@ -361,11 +341,6 @@ async def update_session(
         )
     conn.update()
     await conn.link.flush()
-
-
-async def end_session(conn: Live) -> None:
-    """Close the connection."""
-    await conn.link.close()
 
 
 def _handle(text: str) -> Handle | None:

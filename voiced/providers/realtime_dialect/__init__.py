@@ -10,6 +10,7 @@
     troubles         errors, limits, the session's end, and what follows
     conversation     all of these together: frames in, callbacks and client events out; pure
     connection       the socket under a conversation
+    leg              the contract's functions that need nothing of a service
 
 A second service plugs in with a `Dialect`. No code here asks which service it is.
 
@@ -24,7 +25,7 @@ A second service plugs in with a `Dialect`. No code here asks which service it i
   sent, and what is lost without a word and after how long.
 
 Its provider module makes the settings in its own shape, as JSON values in `SessionUpdate`, fills in
-`Terms`, calls `connect`, and hands on what the contract's functions are given:
+`Terms`, calls `connect`, takes over the functions of `leg`, and hands on what the others are given:
 `conversation.hearing` takes sound and the gate's edges, `conversation` the rest. After each it
 awaits `Connection.flush`. `Connection.prime` takes history, in as many rows as the module likes.
 """
