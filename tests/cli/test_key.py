@@ -51,9 +51,12 @@ def key(folder: Path, *words: str, typed: str = "", env: dict[str, str] | None =
     return Done(status, out.getvalue(), err.getvalue())
 
 
-def test_a_key_is_kept_in_a_file_of_ones_own_listed_and_removed(tmp_path: Path) -> None:
+def test_a_key_is_kept_in_a_file_of_ones_own_listed_and_removed(
+    tmp_path: Path, hidden: list[str]
+) -> None:
     done = key(tmp_path, "set", "openai", typed=f"  {KEY}\n")
     assert done.returncode == ExitCode.DONE
+    assert hidden == ["key"], "its memory held the key"
     assert "next start" in done.stdout
     file = tmp_path / "state" / "keys" / "openai"
     assert file.read_text().strip() == KEY

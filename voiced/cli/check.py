@@ -25,6 +25,7 @@ from voiced.control.config import Config, find, parse, read_text, state_dir_of
 from voiced.control.keys import SERVERS, find_keys
 from voiced.control.osc.client import Client
 from voiced.errors import ConfigError, DeviceError, ExitCode, VoicedError
+from voiced.lane.seam import hide_memory
 
 _FREE_BYTES: Final = 1_000_000_000
 _BUILT_AFTER: Final = 1_790_000_000
@@ -40,6 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look at everything, one line a matter."""
+    # It reads the keys, and asks the services with them.
+    hide_memory()
     findings = []
     for finding in _all(args):
         findings.append(finding)

@@ -11,6 +11,7 @@ from pathlib import Path
 from voiced.control.config import Config, find, parse, read_text, state_dir_of
 from voiced.control.keys import find_keys
 from voiced.errors import ExitCode
+from voiced.lane.seam import hide_memory
 from voiced.messages.network import ProviderCard
 from voiced.mind.cost import pricing_text
 
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         print(filled(Path(args.markdown).read_text("utf-8"), built_in), end="")
         return ExitCode.DONE
     cards = catalogue(args.config, args.folder)
+    hide_memory()
     keys = _keys(args.config)
     if args.json:
         print(json.dumps([_record(card, keys) for card in cards], indent=1))
