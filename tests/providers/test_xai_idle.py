@@ -15,7 +15,8 @@ A = "/voice_agent"
 
 
 def test_a_pedal_that_nobody_touches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(XAI, "idle_s", 2.0)
+    limits = iter([2.0])  # The first connection's; what follows is about the second one.
+    monkeypatch.setattr(XAI, "idle_s", property(lambda _: next(limits, 600.0)))
     service = XAI(Script(connection=[Connection(reply=[Reply(says="Here I am.")])]))
     with running(service):
         agents = (
