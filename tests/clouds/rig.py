@@ -86,12 +86,14 @@ class Cloud:
         speed: of both, so that a conversation takes less time.
         more: further TOML for the daemon.
         options: of `voiced emulate`.
+        keys: further keys of the agent, a line of TOML each.
+        on_start: what the agent does at each start.
     """
 
     def __init__(
         self, folder: Path, provider: str, script: str = "", *, par: Sequence[str] = (),
         page: Sequence[str] = (), speed: float = 1.0, more: str = "", options: Sequence[str] = (),
-        heard: str = "heard.wav",
+        heard: str = "heard.wav", keys: Sequence[str] = (), on_start: str = "wait",
     ) -> None:  # fmt: skip
         self.folder, self.provider = folder, provider
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +102,8 @@ class Cloud:
         self.emulated = Emulated(provider, path, f"--speed={speed}", *options)
         lines = [f'Provider = "{provider}"', *par]
         agent = (
-            '[[agent]]\nname = "voice_agent"\non_start = "wait"\noutput_channels = [1]\n'
+            f'[[agent]]\nname = "voice_agent"\non_start = "{on_start}"\noutput_channels = [1]\n'
+            + "".join(f"{line}\n" for line in keys)
             + "[agent.par]\n"
             + "\n".join(lines)
             + f'\n[agent.{provider}]\nendpoint = "{self.emulated.url}"\n'
