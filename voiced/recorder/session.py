@@ -34,7 +34,8 @@ from voiced.recorder.wav import WavFile
 
 RETRY_S = 5.0
 """A disk that refuses is tried again after so long."""
-HEADER_EVERY_S = 1.0
+HEADER_EVERY_S = 0.5
+"""How often what was recorded is put onto the disk: after a power cut it is there."""
 END_S = 3.0
 """How long the last frames are waited for."""
 LONGEST_HOLE_S = 60.0

@@ -1,9 +1,9 @@
 """A 16-bit wav file that is valid at every moment while it grows.
 
-The header never claims more than was written, and is brought up to date once a second: of a killed
-process at most that second is missing, and a successor finds it behind the header. Format: RIFF
-WAVE with a PCM `fmt ` chunk (Microsoft, "Multimedia Programming Interface and Data Specifications
-1.0").
+The header never claims more than is on the disk, and is brought up to date more often than once a
+second: whatever ends, the process or the power, at most that second is missing, and a successor
+finds it behind the header. Format: RIFF WAVE with a PCM `fmt ` chunk (Microsoft, "Multimedia
+Programming Interface and Data Specifications 1.0").
 """
 
 from __future__ import annotations
@@ -82,13 +82,16 @@ class WavFile:
         return os.pread(self._fd, max(0, frames) * self._step, HEADER + frame * self._step)
 
     def update(self) -> None:
-        """Bring the header up to what was written.
+        """Bring the header up to what was written, once that is on the disk; then the header too.
 
         Raises:
             OSError: it cannot be written.
         """
         if self._claimed != self.frames:
+            if self.frames:
+                os.fsync(self._fd)
             os.pwrite(self._fd, header(self._samplerate, self._step // 2, self.frames), 0)
+            os.fsync(self._fd)
             self._claimed = self.frames
 
     def close(self) -> None:
@@ -100,7 +103,6 @@ class WavFile:
         try:
             os.ftruncate(self._fd, HEADER + self.frames * self._step)
             self.update()
-            os.fsync(self._fd)
         finally:
             os.close(self._fd)
 
