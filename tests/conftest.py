@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import planted
 from tests.servers import pause
 
 RUN = "VOICED_TEST_RUN"
@@ -25,10 +26,25 @@ settings.load_profile("untimed")
 
 def pytest_configure() -> None:
     os.environ[RUN] = str(os.getpid())
+    # Over whatever keys the machine's owner has: no test shall ever use those.
+    os.environ.update(planted.environment())
     # A run in a shell's background ignores Ctrl-C, and so would every program that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A run that is told to end takes down its servers and daemons first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    """Fail a test that wrote, logged or raised a planted key."""
+    report = yield
+    places = [*report.sections, ("what it raised", report.longreprtext)]
+    if found := planted.findings((f"{item.nodeid}, {name}", text) for name, text in places):
+        report.outcome = "failed"
+        # What was captured would be printed below a failure.
+        report.sections.clear()
+        report.longrepr = "\n".join(found)
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,11 +13,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tests import planted
 from tests.daemon.rig import CONFIG, ROOT, Daemon
 from voiced.cli.demo.words import word_errors
 
@@ -29,7 +31,7 @@ KEYS = {
     "gemini_live": "GEMINI_API_KEY",
     "hume_evi": "HUME_API_KEY",
 }
-KEY = "planted-key-4711"
+PAGES = ("violations", "sessions", "bill")
 WAIT_S = 60.0
 
 
@@ -54,7 +56,10 @@ class Emulated:
         command = [sys.executable, "-m", "voiced.cli", "emulate", provider, *options]
         if script is not None:
             command += ["--script", str(script)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("ws"), "the first line is its address"
@@ -67,11 +72,24 @@ class Emulated:
             return json.load(at)
 
     def close(self) -> None:
-        """End it."""
+        """End it; fail where its pages, its log or its output hold a planted key."""
+        places = [
+            (f"the emulator's page {name}", json.dumps(self.page(name)))
+            for name in PAGES
+            if self.process.poll() is None
+        ]
         self.process.terminate()
         self.process.wait(10)
         assert self.process.stdout is not None
+        places.append(("the emulator's output", self.process.stdout.read()))
         self.process.stdout.close()
+        self.log.seek(0)
+        log = self.log.read().decode(errors="replace")
+        self.log.close()
+        found = planted.findings([*places, ("the emulator's log", log)])
+        assert not found, "\n".join(["keys were found:", *found])
+        # A test that failed shows it.
+        print(log, end="", file=sys.stderr)
 
 
 class Cloud:
@@ -113,7 +131,7 @@ class Cloud:
         self.heard = folder / heard
         self.daemon = Daemon(
             folder, agent, config=CONFIG.replace('output = ""', f'output = "{heard}"'),
-            settings=[f"audio.virtual.speed={speed}"], environment={KEYS[provider]: KEY},
+            settings=[f"audio.virtual.speed={speed}"],
         )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -105,10 +105,17 @@ def test_keys_come_from_the_most_private_place(tmp_path: Path) -> None:
     ]
     assert problems == []
     assert "from" not in repr(found)
-    assert scrubbed(environment, keep_keys=False) == {"PATH": "/bin"}
-    assert set(scrubbed(environment, keep_keys=True)) == {
-        "PATH", "GEMINI_API_KEY", "OPENAI_API_KEY", "XAI_API_KEY",
+    assert scrubbed(environment) == {"PATH": "/bin"}
+
+
+def test_a_key_is_in_no_childs_environment_under_any_name() -> None:
+    environment = {
+        "XAI_API_KEY": "xai-hidden-by-a-file", "MINE": "xai-hidden-by-a-file ", "ONE": "1",
+        "PARROT_API_KEY": "1", "SHOW_TOKEN": "token-of-a-tool", "TOKEN": "token-of-a-tool",
+        "FILED": "key-from-a-file", "PATH": "/bin",
     }  # fmt: skip
+    left = scrubbed(environment, ["key-from-a-file", ""], {"SHOW_TOKEN"})
+    assert left == {"ONE": "1", "PATH": "/bin"}
 
 
 @pytest.mark.parametrize("kind", ["readable", "fifo", "folder", "link", "long", "words"])

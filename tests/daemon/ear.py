@@ -28,7 +28,6 @@ from websockets.sync.server import ServerConnection, serve
 from tests.daemon.rig import ROOT
 
 RATE = 24_000
-KEY = "an-ear"
 
 
 class Ear:

@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
+from tests import planted
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 """From the start of the program to its first answer, on a busy machine."""
@@ -79,6 +81,8 @@ class Client:
         self.socket.bind(("127.0.0.1", 0))
         self.port: int = self.socket.getsockname()[1]
         self.messages: list[Message] = []
+        self.leaks: list[str] = []
+        """What was found of planted keys in what came."""
         self._arrived = threading.Condition()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -88,6 +92,7 @@ class Client:
         self.socket.sendto(b"", ("127.0.0.1", self.port))
         self._thread.join(2.0)
         self.socket.close()
+        assert not self.leaks, "\n".join(["keys were told:", *self.leaks])
 
     def send(self, port: int, address: str, *args: Any) -> None:
         """Send one message; ints go as `i`, floats as `f`, strings as `s`."""
@@ -143,6 +148,8 @@ class Client:
                 Message(at, timed.message.address, tuple(timed.message.params))
                 for timed in OscPacket(packet).messages
             ]
+            if keys := planted.found_in(packet):
+                self.leaks.append(f"osc {[message.address for message in found]}: {keys}")
             with self._arrived:
                 self.messages += found
                 self._arrived.notify_all()
@@ -159,6 +166,9 @@ def _is(wanted: Any, args: tuple[Any, ...]) -> bool:
 class Daemon:
     """`python -m voiced.control run` and a client that hears everything it says.
 
+    Every one has the planted keys, from its environment and, xAI's, from a credential; at its end
+    they are looked for in everything that it said and left, and in its processes.
+
     Args:
         folder: its own; the configuration, the state and the log go there.
         agents: TOML of the agents and anything else behind the basic tables.
@@ -167,6 +177,7 @@ class Daemon:
         arguments: further arguments.
         environment: added to this process's own.
         ready: children that must have said Hello before the start counts as done.
+        under: a program with its arguments that becomes the daemon, as `nice` does.
     """
 
     def __init__(
@@ -179,6 +190,7 @@ class Daemon:
         arguments: Sequence[str] = (),
         environment: dict[str, str] | None = None,
         ready: Sequence[str] = ("audio", "network"),
+        under: Sequence[str] = (),
     ) -> None:
         self.folder, self.state_dir = folder, folder / "state"
         self.config_file, self.log_file = folder / "voiced.toml", folder / "log.txt"
@@ -187,8 +199,16 @@ class Daemon:
         self._template = config
         self.write_config(agents)
         self._arguments = [f"--set={setting}" for setting in settings] + list(arguments)
-        self._environment = {**os.environ, "PYTHONWARNINGS": "error", **(environment or {})}
-        self._ready = ready
+        self._environment = {
+            **os.environ,
+            **planted.environment(),
+            "PYTHONWARNINGS": "error",
+            "CREDENTIALS_DIRECTORY": str(folder / planted.CREDENTIALS),
+            **(environment or {}),
+        }
+        _credential(folder / planted.CREDENTIALS / "keys_xai", planted.LIKE_NOTHING)
+        self._leaks: list[str] = []
+        self._ready, self._under = ready, under
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -206,21 +226,38 @@ class Daemon:
                 self.stop()
         finally:
             self.kill_everything()
-            self.client.close()
+            try:
+                self.client.close()
+            finally:
+                self.search()
+
+    def search(self) -> None:
+        """Fail where a planted key is in what this daemon said and left.
+
+        Its log and everything it writes lie in its folder.
+        """
+        found = [*self._leaks, *planted.findings(planted.files(self.folder))]
+        assert not found, "\n".join(["keys were found:", *found])
+
+    def look_at_processes(self) -> None:
+        """Note for the end where a planted key is in what others may read of its processes."""
+        if self.process is not None:
+            self._leaks += planted.findings(planted.processes(self.process.pid))
 
     # --- its life
 
     def write_config(self, agents: str = ECHO) -> None:
         """Write the configuration file anew; it counts at the next start or SIGHUP."""
         basic = self._template.format(target=self.client.port, state_dir=self.state_dir)
-        self.config_file.write_text(basic + agents)
+        web = "" if "[web]" in agents else "[web]\nport = 0\n"  # others run at the same time
+        self.config_file.write_text(web + basic + agents)
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the program without waiting for it."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "voiced.control", "run", "--config", str(self.config_file),
-                 *self._arguments],
+                [*self._under, sys.executable, "-m", "voiced.control", "run", "--config",
+                 str(self.config_file), *self._arguments],
                 cwd=ROOT, env=self._environment, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
@@ -240,10 +277,13 @@ class Daemon:
             # Its catalogue has come: providers are known.
             for agent in self.agents():
                 self.ask(f"/{agent}/sig/worker_active", wanted=1.0, deadline_s=START_S)
+        self.look_at_processes()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Tell it to stop; return the exit status."""
         assert self.process is not None
+        # Some were started later than the rest.
+        self.look_at_processes()
         self.process.send_signal(number)
         return self.process.wait(deadline_s)
 
@@ -358,6 +398,13 @@ class Daemon:
 
     def _gone(self) -> bool:
         return self.process is not None and self.process.poll() is not None
+
+
+def _credential(path: Path, key: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    path.write_text(key)
+    path.chmod(0o400)
 
 
 def alive(pid: int) -> bool:

@@ -26,14 +26,12 @@ def assert_no_traceback(daemon: Daemon) -> None:
 def test_it_stops_within_two_seconds_in_the_middle_of_a_session(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    environment = {"PYTHONASYNCIODEBUG": "1", "GEMINI_API_KEY": "sk-not-for-everybody"}
+    environment = {"PYTHONASYNCIODEBUG": "1"}
     with Daemon(tmp_path, WITH_LOCAL, ready=ALL, environment=environment) as daemon:
         pids = daemon.run_file()["children"]
         assert set(pids) == set(ALL)
         daemon.send("/voice_agent/par/Connect")
         daemon.wait("/voice_agent/par/Sessionstate", "active")
-        environ = {name: Path(f"/proc/{pid}/environ").read_bytes() for name, pid in pids.items()}
-        assert {name for name, each in environ.items() if b"GEMINI_API_KEY" in each} == {"network"}
 
         began = time.monotonic()
         assert daemon.stop(number) == 0
@@ -43,7 +41,6 @@ def test_it_stops_within_two_seconds_in_the_middle_of_a_session(
         assert not any(alive(pid) for pid in pids.values())
         assert daemon.run_file() == {}
         assert_no_traceback(daemon)
-        assert "sk-not-for-everybody" not in daemon.log
         ended = daemon.wait("/voice_agent/cb/onSessionEnd", deadline_s=5)
         trace = Path(ended.args[2])
         assert trace.is_file()

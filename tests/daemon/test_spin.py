@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.daemon.ear import KEY, RATE, Ear
+from tests.daemon.ear import RATE, Ear
 from tests.daemon.rig import CONFIG, Daemon
 
 A = "/voice_agent"
@@ -63,9 +63,8 @@ Allowendconversation = 0
 endpoint = "{ear.url}"
 """
         super().__init__(
-            folder, agent, config=CONFIG.replace('output = ""', 'output = "heard.wav"'),
-            environment={"OPENAI_API_KEY": KEY},
-        )  # fmt: skip
+            folder, agent, config=CONFIG.replace('output = ""', 'output = "heard.wav"')
+        )
 
     def start(self) -> None:
         super().start()

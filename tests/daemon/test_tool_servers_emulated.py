@@ -110,9 +110,7 @@ def test_a_visitor_who_speaks_cancels_a_call_at_its_server(tmp_path: Path) -> No
         )
         config = CONFIG.replace('output = ""', f'output = ""\nspeed = {SPEED}')
         settings = ("agent.voice_agent.tool_silence=400.0",)
-        with Daemon(
-            tmp_path, agents, config=config, environment={"GEMINI_API_KEY": "k"}, settings=settings
-        ) as daemon:
+        with Daemon(tmp_path, agents, config=config, settings=settings) as daemon:
             for name in ("get_current_time", "cancelled"):
                 daemon.until(lambda name=name: f"{name} is offered" in daemon.log, 30, name)
             daemon.send(f"{A}/par/Connect")

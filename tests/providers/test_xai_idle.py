@@ -24,7 +24,7 @@ def test_a_pedal_that_nobody_touches(tmp_path: Path, monkeypatch: pytest.MonkeyP
             f'Sessionmode = "push_to_talk"\n[agent.xai_grok]\nendpoint = "{service.url}"\n'
         )
         config = CONFIG.replace('output = ""', 'output = ""\nspeed = 4')
-        with Daemon(tmp_path, agents, config=config, environment={"XAI_API_KEY": "k"}) as daemon:
+        with Daemon(tmp_path, agents, config=config) as daemon:
             daemon.send(f"{A}/par/Connect")
             daemon.wait(f"{A}/par/Sessionstate", "armed")
             daemon.wait(

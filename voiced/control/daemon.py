@@ -22,11 +22,12 @@ from voiced.control.config.values import first_values, folders_named, unknown_pa
 from voiced.control.config_tools import ConfigTools
 from voiced.control.hands import Events, Hands
 from voiced.control.instance import RUN_FILE, RunFile
-from voiced.control.keys import find_keys, scrubbed
+from voiced.control.keys import find_keys
 from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
 from voiced.control.minds import Minds, Outside
 from voiced.control.osc.door import OscDoor
+from voiced.control.pictures import Pictures
 from voiced.control.profiles import Folders
 from voiced.control.recordings import SOURCE, Recordings
 from voiced.control.reload import CONFIG, reload
@@ -36,6 +37,7 @@ from voiced.control.sdnotify import Notify
 from voiced.control.surface import DaemonSurface
 from voiced.control.tool_servers import ToolServers
 from voiced.control.visitors import Visitors
+from voiced.control.web.door import WebDoor
 from voiced.errors import ConfigError, ExitCode
 from voiced.lane.seam import Clock
 from voiced.lane.words import Owner
@@ -45,6 +47,7 @@ from voiced.messages.audio import (
 from voiced.messages.network import (
     Catalogue,
     NetworkTrouble,
+    OpenLeg,
     SetKey,
     ToNetwork,
     Value,
@@ -120,6 +123,7 @@ class Daemon:
                 exited=self._exited,
                 inference_ready=lambda: self._reports.inference_ready(),
                 changed=self._arm,
+                roots=lambda: self._roots(),
             ),
         )  # fmt: skip
         self._recordings = Recordings(
@@ -162,12 +166,19 @@ class Daemon:
             lambda what: int(getattr(self._loaded.config.osc.rates, what)),
         )  # fmt: skip
         self._door.share_frames(self._scripts.frames)
-        self._minds.doors += [self._door, self._config_tools, self._tool_servers, self._scripts]
+        self._pictures = Pictures(self._minds.agents, self._send, lambda: None)
+        self._web = WebDoor(
+            self.surface.agents, self._pictures.post, self._pictures.problem,
+            lambda: self._hands.web_token,
+        )  # fmt: skip
+        self._minds.doors += [
+            self._door, self._config_tools, self._tool_servers, self._scripts, self._pictures,
+        ]  # fmt: skip
         self.surface.say = self._door.said
         self._midi = MidiDoor(
             self._from_midi,
             log.info,
-            environment=scrubbed(environment, keep_keys=False, keys={found.key for found in keys}),
+            environment=self._hands.environment,
         )
         self._midi_running: asyncio.Task[None] | None = None
         self.surface.ports = self._midi.inputs
@@ -204,6 +215,8 @@ class Daemon:
         # said from here on reaches them.
         await asyncio.sleep(0)
         await self._folders.start()
+        if problem := await self._web.start(self._loaded.config.web):
+            self._start_problems.append(("web", problem))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
@@ -271,6 +284,7 @@ class Daemon:
             self._midi_running.cancel()
             await asyncio.gather(self._midi_running, return_exceptions=True)
         await self._door.close()
+        await self._web.close()
         self._close()
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
@@ -365,6 +379,7 @@ class Daemon:
             version=__version__,
             osc_host=osc.bind,
             osc_port=self._door.port,
+            web_port=self._web.port,
             children={child.name: child.pid for child in children if child.pid},
             ready=[child.name for child in children if child.running],
         )
@@ -449,6 +464,8 @@ class Daemon:
             self._hands.set_key(message.server, message.key)
         else:
             self._hands.network.send(message)
+        if isinstance(message, OpenLeg):
+            self._pictures.opened(message)
 
     def _warm_up(self) -> None:
         """Initialize: fresh hands; the provider in use is warmed up once network is back."""
@@ -577,6 +594,7 @@ class Daemon:
             self._configure_midi()
         self._config_tools.configure(wanted.config)
         self._tool_servers.configure(wanted.config, self._loaded.folder)
+        self._hands.tell_roots()
         self._books.allowance.configure(wanted.config.budget)
         for agent, write in wanted.writes:
             self._minds.put(agent, write)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from voiced.control.children import Child, Program, Stamps
 from voiced.control.config import Blocks, Config
 from voiced.control.keys import FoundKey, scrubbed
 from voiced.control.supervision import ENGINE_STALE_S, STALE_S, State
+from voiced.control.web import TOKEN
 from voiced.lane.seam import Wake, datagram_pair
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
 from voiced.messages.framing import Attach, Hello, LaneSeat, Message
-from voiced.messages.network import FromNetwork, SetKey, SetPrices
+from voiced.messages.network import FromNetwork, SetKey, SetPrices, SetRoots
 from voiced.messages.recorder import FromRecorder
 from voiced.messages.scripts import FromScripts
 from voiced.messages.tools import FromTools
@@ -54,6 +55,8 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     """Inference says Hello."""
     changed: Callable[[], None]
     """A deadline or a state may have changed."""
+    roots: Callable[[], Sequence[Path]]
+    """Returns the folders that files of parameters may lie in."""
 
 
 class Hands:
@@ -62,6 +65,7 @@ class Hands:
     Attributes:
         device: the device segment.
         lanes: agent -> its lane segment.
+        environment: of every child: no key is in it.
         edge_wake: set by audio at a gate edge, a flush and an epoch.
     """
 
@@ -77,10 +81,9 @@ class Hands:
     ) -> None:
         self._loop, self._config, self._folder = loop, config, folder
         self._state_dir, self._events = state_dir, events
-        # Keys of tools reach the tools process by its channel, and nobody else.
-        named = config.variables
-        self._environment = {name: v for name, v in environment.items() if name not in named}
         self._found = {found.server: found.key for found in keys}
+        # Keys of tools reach the tools process by its channel, and nobody else.
+        self.environment = scrubbed(environment, self._found.values(), config.variables)
         self._keys = dict(self._found)
         self.device_fd, self.device = DeviceSegment.create()
         self._lane_fds: dict[str, int] = {}
@@ -152,7 +155,20 @@ class Hands:
     def set_key(self, server: str, key: str) -> None:
         """Give network a key now and after each of its restarts."""
         self._keys[server] = key
-        self.network.send(SetKey(server=server, key=key))
+        if server != TOKEN:
+            self.network.send(SetKey(server=server, key=key))
+
+    @property
+    def web_token(self) -> str:
+        """What senders from elsewhere must know to use the web door, "" = there is none."""
+        return self._keys.get(TOKEN, "")
+
+    def tell_roots(self) -> None:
+        """Tell network where watched pictures may lie: the folders have changed."""
+        self.network.send(self._set_roots())
+
+    def _set_roots(self) -> SetRoots:
+        return SetRoots(folders=[str(root) for root in self._events.roots()])
 
     @property
     def keys(self) -> frozenset[str]:
@@ -236,11 +252,7 @@ class Hands:
             owner=owner,
             module=f"voiced.{owner.value}",
             union=union,
-            environment=scrubbed(
-                self._environment,
-                keep_keys=owner is Owner.NETWORK,
-                keys=self._found.values(),
-            ),
+            environment=self.environment,
             pass_fds=tuple(sorted(fds | set(self.edge_wake.fds))),
             stale_s=ENGINE_STALE_S if owner in UNHURRIED else STALE_S,
         )
@@ -271,7 +283,7 @@ class Hands:
             owner=Owner.SCRIPTS,
             module="voiced.scripts",
             union=FromScripts,  # type: ignore[arg-type]
-            environment=scrubbed(self._environment, keep_keys=False, keys=self._found.values()),
+            environment=self.environment,
             pass_fds=(),
             title=f"{Owner.SCRIPTS.value} of {agent}",
             takes_along=True,
@@ -301,8 +313,10 @@ class Hands:
         # its estimate starts from the operator's own prices.
         yield SetPrices(prices=self._config.prices)
         yield self._attach(self._network_wire.fileno(), self._config.providers_folder(self._folder))
+        yield self._set_roots()
         for server, key in self._keys.items():
-            yield SetKey(server=server, key=key)
+            if server != TOKEN:
+                yield SetKey(server=server, key=key)
 
     def _greet_inference(self) -> Iterable[Message]:
         yield self._attach(self._inference_wire.fileno())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,10 @@ SERVERS = {
 """Key server -> environment variable."""
 MAX_KEY = 4096
 """Bytes of a key file; more is no key."""
+_KEY_VARIABLE = "_API_KEY"
+"""What the name of a variable with a key ends with, whoever's it is."""
+_SHORTEST = 8
+"""Characters from which a value is taken for a key wherever it stands: "1" means many things."""
 _SERVER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -186,19 +190,25 @@ def read_key(path: Path, source: str, problems: list[str]) -> str:
 
 
 def scrubbed(
-    environment: Mapping[str, str], *, keep_keys: bool, keys: Collection[str] = ()
+    environment: Mapping[str, str], keys: Iterable[str] = (), variables: Collection[str] = ()
 ) -> dict[str, str]:
     """Return the environment of a child: without keys, and without what is systemd's to us.
 
+    The network process, too, has its keys by its channel alone: an environment can be read from
+    outside for as long as the process lives.
+
     Args:
         environment: this process's own.
-        keep_keys: for the network process alone.
         keys: those that are known: a variable of any name that holds one goes as well.
+        variables: further ones that hold keys.
     """
     private = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY"}
+    named = {name for name in environment if name in variables or name.endswith(_KEY_VARIABLE)}
+    # A key that another one of its server comes before is a key all the same.
+    held = {*keys, *(environment[name].strip() for name in named)}
+    held = {key for key in held if len(key) >= _SHORTEST}
     return {
         name: value
         for name, value in environment.items()
-        if name not in private
-        and (keep_keys or not (name.endswith("_API_KEY") or value.strip() in keys))
+        if name not in private and name not in named and value.strip() not in held
     }
