@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,18 @@ def test_without_a_detector_the_level_decides(monkeypatch: pytest.MonkeyPatch) -
     noticed = ear.feed(silence(1000) + loud + silence(1000))
     assert [type(one) for one in noticed] == [SpeechStarted, SpeechStopped]
     assert abs(noticed[0].ms - 1000) <= 64
+
+
+def test_the_dither_of_silence_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model takes longer than everything else: at twenty times real time it must rest."""
+
+    class Model:
+        def judge(self, pcm: bytes) -> list[Any]:
+            raise AssertionError("a frame of silence was judged")
+
+    monkeypatch.setattr(ears, "Detector", Model)
+    ear = Ear(24_000)
+    assert [one for _ in range(100) for one in ear.feed(silence(20))] == []
 
 
 def test_a_script_says_where_speech_is() -> None:

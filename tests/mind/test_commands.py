@@ -507,6 +507,78 @@ def test_text_that_could_not_be_sent_any_more_is_told() -> None:
     assert ("session", "unsent") in [args[:2] for args in hand.callbacks("onError")]
 
 
+def asked(hand: Hand) -> tuple[bool, list[str]]:
+    """Return whether the last leg is asked to answer, and the rows that it is given."""
+    return hand.dialled[-1].respond, [row.text for row in hand.dialled[-1].history]
+
+
+def test_text_typed_into_a_reply_is_answered_by_the_next_leg() -> None:
+    """The reply that runs does not answer it, wherever its own words stand in the table."""
+    hand = Hand().start().connected()
+    hand.press("Sendtext", "first")
+    hand.leg_event(wire.ResponseStarted, response="r1", texts=1)
+    hand.press("Sendtext", "second")
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text="one", final=True)
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    hand.closed()
+    hand.sleep(1.0)
+    assert asked(hand) == (True, ["first", "one", "second"])
+    hand.opened("replay")
+    hand.reply("two", "r2")
+    hand.closed()
+    hand.sleep(1.0)
+    assert asked(hand) == (False, ["first", "second", "one", "two"])
+
+
+def test_of_two_texts_at_once_each_is_answered() -> None:
+    """The service answers them one by one, and is lost between the two replies."""
+    hand = Hand().start().connected()
+    hand.press("Sendtext", "first")
+    hand.press("Sendtext", "second")
+    hand.leg_event(wire.ResponseStarted, response="r1", texts=1)
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text="one", final=True)
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    hand.closed()
+    hand.sleep(1.0)
+    assert asked(hand) == (True, ["first", "one", "second"])
+
+
+def test_a_reply_that_was_cut_is_not_made_up_for_by_a_later_leg() -> None:
+    hand = Hand().start().connected()
+    hand.press("Sendtext", "first")
+    hand.leg_event(wire.ResponseStarted, response="r1", texts=1)
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text="one")
+    hand.leg_event(wire.ResponseDone, response="r1", status="cancelled")
+    hand.closed()
+    hand.sleep(1.0)
+    assert asked(hand) == (False, ["first", "one"])
+
+
+def test_text_typed_while_the_session_says_goodbye_is_refused() -> None:
+    hand = Hand().start().connected()
+    hand.leg_event(wire.ToolCall, call_id="c", name="end_conversation", arguments="{}")
+    hand.press("Sendtext", "one more thing")
+    assert "goodbye" in hand.refused()[0].sentence
+    assert hand.words()[-1][0] != "user"
+
+
+def test_text_that_was_not_answered_any_more_is_told() -> None:
+    hand = Hand().start().connected()
+    hand.press("Sendtext", "still there?")
+    hand.leg_event(wire.LegRefused, code="insufficient_quota", sentence="no credit")
+    hand.closed()
+    told = [args[:2] for args in hand.callbacks("onError")]
+    assert told == [("provider", "insufficient_quota"), ("session", "unanswered")]
+
+
+def test_who_ends_a_session_knows_that_nothing_is_answered() -> None:
+    hand = Hand().start().connected()
+    hand.press("Sendtext", "still there?")
+    hand.press("Disconnect")
+    hand.closed(asked=True)
+    assert hand.callbacks("onError") == []
+
+
 def test_say_and_note() -> None:
     hand = Hand().start()
     hand.give(inputs.SayText(text="welcome", origin=OSC))

@@ -283,6 +283,7 @@ def test_a_finished_older_turn_is_not_taken_for_a_later_one() -> None:
 def test_history_is_what_user_and_assistant_said() -> None:
     t = transcript()
     t.typed(1, "hello", NOW, unsent=False)
+    t.turns.reply_began(1, "r", -1)
     t.assistant_text(reply("good day", final=True), NOW)
     t.add(1, "tool", "tool_call", "x()", NOW)
     t.typed(1, "later", NOW, unsent=True)
@@ -291,9 +292,10 @@ def test_history_is_what_user_and_assistant_said() -> None:
         ("user", "hello"), ("assistant", "good day")
     ]  # fmt: skip
     assert not t.turns.unanswered()
-    assert t.take_unsent() == ["later"]
+    assert t.take_unsent(2) == ["later"]
     assert t.turns.unanswered()
-    t.response_done(1, "r2", "completed", NOW)
+    t.turns.reply_began(2, "r2", -1)
+    t.response_done(2, "r2", "completed", NOW)
     assert not t.turns.unanswered()
     t.user_text(said("and", "f"), NOW)
     assert not t.turns.unanswered()  # the next leg hears it again

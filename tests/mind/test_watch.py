@@ -68,6 +68,22 @@ def test_typed_text_without_a_reply_is_put_to_a_new_leg() -> None:
     assert hand.words()[-1] == ("assistant", "here I am")
 
 
+def test_text_typed_into_a_long_reply_has_its_whole_time_behind_it() -> None:
+    hand = hand_with()
+    hand.press("Sendtext", "tell me a story")
+    hand.leg_event(wire.ResponseStarted, response="r1", texts=1)
+    hand.press("Sendtext", "and another one")
+    for n in range(5):
+        pass_by(hand, LIMIT_S / 3)
+        word = f"{n} "
+        hand.leg_event(wire.AssistantText, response="r1", item="i", text=word, delta=True)
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    hand.sleep(LIMIT_S - 0.1)
+    assert not stalls(hand)
+    hand.sleep(0.2)
+    assert "the typed text" in stalls(hand)[0]
+
+
 def test_a_turn_is_given_up_after_two_legs_and_the_session_stays() -> None:
     hand = hand_with()
     hand.press("Sendtext", "hello")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -44,3 +44,24 @@ def test_a_turn_that_ended_nobody_knows_when_has_no_latency(sample, frame, answe
     told.response_started("r1")
     assert messages[0] == SpeechEnded(agent="a", leg=1, frame=frame)
     assert loudspeaker.answers == [answers]
+
+
+def test_a_reply_tells_which_typed_turns_it_answers() -> None:
+    messages: list[Any] = []
+    told = Told(
+        agent="a",
+        leg=1,
+        tell=messages.append,
+        loudspeaker=cast(Any, Loudspeaker()),
+        clock=Clock(1.0),
+        samples=SampleMap(16_000),
+        sent=lambda: 0,
+        rate_out=24_000,
+        margin_ms=0,
+        push_to_talk=False,
+        end=messages.append,
+    )
+    told.texts = 3
+    told.response_started("r1", waiting=2)
+    told.response_started("r2")
+    assert [message.texts for message in messages] == [1, 3]

@@ -312,6 +312,18 @@ def test_a_storm_of_pulses_is_cut_short(door: Running, udp: Udp, surface: FakeSu
     assert len(surface.pressed("Initialize")) == PULSES_PER_S + 1
 
 
+def test_a_storm_of_texts_is_held_back_by_its_own_rate_alone(
+    udp: Udp, surface: FakeSurface
+) -> None:
+    """A program that sends words loses none before osc.rates says so, and then it is told."""
+    limit = RatesConfig().sendtext
+    for n in range(limit + 3):
+        udp.send("/voice_agent/par/Sendtext", f"text {n}")
+    refusals = [args for address, args in udp.done() if address == "/voiced/error"]
+    assert len(surface.pressed("Sendtext")) == limit
+    assert [args[1] for args in refusals] == ["rate"] * 3
+
+
 def test_sendtext_brings_its_text_along(udp: Udp, surface: FakeSurface) -> None:
     udp.send("/voice_agent/par/Sendtext", "hello there")
     udp.send("/voice_agent/par/Sendtext")

@@ -71,6 +71,9 @@ class Recorder:
     def alive(self) -> None:
         """Too many to be worth a line."""
 
+    def response_started(self, response: str, *, waiting: int = 0) -> None:
+        self._note("response_started", response, *([waiting] if waiting else []))
+
     def user_text(self, item: str, text: str, **more: Any) -> None:
         self._note("user_text", item, text, more.get("delta", False), more.get("final", False))
 

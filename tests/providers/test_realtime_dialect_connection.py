@@ -182,7 +182,7 @@ def test_history_without_words_needs_no_acknowledgement() -> None:
 
 def test_a_mistake_of_ours_ends_the_connection_and_not_silently() -> None:
     class Broken(Recorder):
-        def response_started(self, response: str) -> None:
+        def response_started(self, response: str, *, waiting: int = 0) -> None:
             raise RuntimeError("a visitor's words")
 
     async def speaks(socket: ServerConnection) -> None:

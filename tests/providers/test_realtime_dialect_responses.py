@@ -38,6 +38,19 @@ def test_one_request_for_what_waits_together() -> None:
     assert not responses.owed
 
 
+def test_what_came_behind_a_request_waits_for_a_reply_of_its_own() -> None:
+    responses, _ = slot()
+    responses.want("it_1")
+    responses.want("it_2")
+    responses.want("out_3")
+    assert responses.waiting("it") == 2
+    responses.created("r1", "rc_1")
+    assert responses.waiting("it") == 1
+    responses.done("r1")
+    responses.created("r2", "rc_2")
+    assert responses.waiting("it") == 0
+
+
 def test_a_reply_of_the_services_own_covers_what_it_had_acknowledged() -> None:
     responses, sent = slot()
     responses.hold("turn")

@@ -22,6 +22,11 @@ _LOUD: Final = 32768 * 10 ** (-45 / 20)
 """RMS in int16 steps above which a frame counts as speech where there is no detector."""
 
 
+_HUSH: Final = 4.0
+"""RMS in int16 steps below which no detector is asked: the resampler's own dither is louder than
+nothing, and the model takes a millisecond a frame."""
+
+
 class SpeechStarted(msgspec.Struct, frozen=True, kw_only=True):
     """The user began to speak."""
 
@@ -166,7 +171,7 @@ class _Judge:
         levels = np.sqrt(np.mean(blocks**2, axis=1))
         if self._detector is None:
             return [float(level > _LOUD) for level in levels]
-        if not levels.any():  # digital silence needs no model, which takes a millisecond a frame
+        if not (levels > _HUSH).any():
             return [0.0] * len(levels)
         return [frame.probability for frame in self._detector.judge(frames)]
 

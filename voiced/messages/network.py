@@ -334,6 +334,8 @@ class ResponseStarted(LegMessage, frozen=True, kw_only=True):
     """The service began a reply."""
 
     response: str
+    texts: int = -1
+    """How many of the texts typed on this leg it and those before it answer; -1 = all of them."""
 
 
 class AssistantText(LegMessage, frozen=True, kw_only=True):

@@ -123,6 +123,8 @@ def _send_text(s: AgentState, command: Press) -> None:
         s.refuse(command.origin, command.name, "no_effect", "Inputtext is empty: nothing was sent")
         return
     match s.lifecycle:
+        case Lifecycle.OPEN if s.session is not None and s.session.closing:
+            _no_session(s, command.origin, command.name, "it is saying goodbye; Connect afterwards")
         case Lifecycle.OPEN:
             s.emit(*s.transcript.typed(s.leg, text, s.now, unsent=False))
             s.send(wire.SendText(agent=s.name, leg=s.leg, text=text))

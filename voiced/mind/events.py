@@ -184,6 +184,7 @@ def _skipped(s: AgentState, session: Session, event: wire.TurnsSkipped) -> None:
 
 def _response_started(s: AgentState, session: Session, event: wire.ResponseStarted) -> None:
     s.reply = Reply(leg=event.leg, response=event.response, running=True, heard=False)
+    s.transcript.turns.reply_began(event.leg, event.response, event.texts)
     watch.reply_began(s)
     s.waiting = True
     if session.closing:

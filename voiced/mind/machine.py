@@ -36,6 +36,8 @@ RECALL_S = 5.0
 """A past conversation that was not read by then is not gone on with."""
 STOP_S = 0.8
 """The same while the daemon stops."""
+_BY_HAND = ("disconnect", "restart", "shutdown", "inactive")
+"""How a session ends because somebody wants it to."""
 
 
 def session_id(s: AgentState, provider: str, model: str) -> str:
@@ -224,7 +226,7 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
     s.plan = None
     if card is not None and card.max_session_s > 0:
         s.plan = refresh.cap_plan(s.now.mono_ns, card.max_session_s)
-    for text in s.transcript.take_unsent():
+    for text in s.transcript.take_unsent(s.leg):
         s.send(SendText(agent=s.name, leg=s.leg, text=text))
         watch.text_sent(s)
         s.waiting = True
@@ -404,9 +406,7 @@ def over(s: AgentState) -> None:
     if s.reply.running:
         s.reply = Reply()
     s.waiting = False
-    unsent = s.transcript.take_unsent()
-    if unsent:
-        s.error("session", "unsent", "the session ended before a typed text could be sent")
+    _tell_unanswered(s, session)
     if session.opened_ns >= 0:
         spans.over(s, session)
         s.journal(
@@ -426,6 +426,15 @@ def over(s: AgentState) -> None:
     s.emit(*s.captions.clear())
     s.session, s.plan, s.dial_at, s.trouble, s.failures = None, None, None, "", 0
     s.parameters.thaw()
+
+
+def _tell_unanswered(s: AgentState, session: Session) -> None:
+    """Tell of typed text that nobody will answer; who ends a session by hand knows it."""
+    waiting = s.transcript.turns.waiting_texts()
+    if s.transcript.take_unsent(s.leg):
+        s.error("session", "unsent", "the session ended before a typed text could be sent")
+    elif waiting and session.end_reason not in _BY_HAND:
+        s.error("session", "unanswered", "the session ended before a typed text was answered")
 
 
 def tell_turn_end(s: AgentState, session: Session) -> None:

@@ -264,17 +264,19 @@ class Transcript:
     def typed(self, leg: int, text: str, now: Instant, *, unsent: bool) -> list[AgentEffect]:
         """Write what the user typed: a whole turn at once."""
         turn = Turn(
-            role="user", leg=leg, text=text, final=True, unsent=unsent, mode="coalesce",
-            metadata={"typed": True}, rows=[],
+            role="user", leg=leg, text=text, final=True, typed=True, unsent=True,
+            mode="coalesce", metadata={"typed": True}, rows=[],
         )  # fmt: skip
         self.turns.add(turn)
+        if not unsent:
+            self.turns.sent(turn, leg)
         return self._show(turn, now)
 
-    def take_unsent(self) -> list[str]:
-        """Return what was typed while no leg was open; it counts as sent from now on."""
+    def take_unsent(self, leg: int) -> list[str]:
+        """Return what was typed while no leg was open; it counts as sent to `leg` from now on."""
         waiting = [t for t in self.turns.all if t.unsent]
         for turn in waiting:
-            turn.unsent = False
+            self.turns.sent(turn, leg)
         return [t.text for t in waiting]
 
     def skip_to(self, frame: int, leg: int, now: Instant) -> list[AgentEffect]:
@@ -344,7 +346,9 @@ class Transcript:
                 out += self._show(turn, now) if self.style.assistant else []
         if status == "completed" and not leads:
             for turn in self.turns.all:
-                if turn.role == "user" and not turn.unsent and (turn.final or turn.end_frame >= 0):
+                if turn.role != "user" or (turn.typed and turn.taken != (leg, response)):
+                    continue
+                if turn.final or turn.end_frame >= 0:
                     turn.answered = True
                     if not self.style.user:
                         turn.final = True  # No words will come.
@@ -361,6 +365,9 @@ class Transcript:
             now: the instant.
         """
         out: list[AgentEffect] = []
+        for turn in self.turns.all:
+            if turn.taken == (leg, response):
+                turn.taken = None
         for turn in self.turns.of_response(leg, response) if response else []:
             if turn.heard_chars is None:
                 turn.lost = turn.final = True

@@ -44,8 +44,14 @@ class Turn(msgspec.Struct, kw_only=True):
     """Of a reply: it called a tool, and the answer follows with the result."""
     placed: bool = False
     """It was told between which near frames it sounded."""
+    typed: bool = False
+    """Of a user's turn: it was typed, so that a reply that begins behind it answers it."""
     unsent: bool = False
     """Of typed text: it waits for the next leg."""
+    number: int = 0
+    """Of typed text: which one it was of those sent on its leg."""
+    taken: tuple[int, str] | None = None
+    """Of typed text: leg and name of the last reply that began behind it."""
     start_frame: int = -1
     """Near frame at which it began; of a reply, at which it began to sound."""
     end_frame: int = -1
@@ -61,6 +67,11 @@ class Turn(msgspec.Struct, kw_only=True):
         return _BROKEN_WORD.sub("", heard) if cut.isalnum() else heard
 
     @property
+    def waits(self) -> bool:
+        """Whether this is typed text that was sent, and no reply has begun behind it."""
+        return self.typed and not (self.unsent or self.answered) and self.taken is None
+
+    @property
     def row_id(self) -> str:
         """The id callbacks name; "" while nothing was written."""
         return self.rows[0].id if self.rows else ""
@@ -71,6 +82,8 @@ class Turns:
 
     def __init__(self) -> None:
         self.all: list[Turn] = []
+        self._texts_leg, self._texts = -1, 0
+        """How many typed texts were sent on which leg."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -151,18 +164,43 @@ class Turns:
         return max(ends, default=-1)
 
     def history(self, limit: int) -> list[HistoryRow]:
-        """Return the last rows that prime a new leg: user's and assistant's words only."""
-        told = [t for t in self._said() if t.final]
+        """Return the last rows that prime a new leg: user's and assistant's words only.
+
+        Text that waits for its answer stands last, also where it was typed into a reply.
+        """
+        told = [t for t in self._said() if t.final and not t.waits]
         while told and told[-1].leads:
             told.pop()  # The turn before it waits for its answer, and must stand last.
+        told += self.waiting_texts()
         return [HistoryRow(role=t.role, text=t.shown) for t in told][-limit:]
 
     def unanswered(self) -> bool:
         """Whether the last words of all are the user's, final, and nobody answered them yet."""
         if self.open:
             return False
+        if self.waiting_texts():
+            return True
         said = [t for t in self._said() if not t.leads]
         return bool(said) and said[-1].role == "user" and not said[-1].answered
+
+    def waiting_texts(self) -> list[Turn]:
+        """Return the typed texts that were sent and that no reply has begun behind."""
+        return [t for t in self.all if t.waits]
+
+    def reply_began(self, leg: int, response: str, texts: int) -> None:
+        """Note that a reply began, which answers the first `texts` typed on its leg (-1 = all)."""
+        for turn in self.all:
+            if not turn.typed or turn.unsent or turn.answered:
+                continue
+            if turn.leg < leg or texts < 0 or turn.number <= texts:
+                turn.taken = leg, response
+
+    def sent(self, turn: Turn, leg: int) -> None:
+        """Note that typed text goes to a leg now."""
+        if leg != self._texts_leg:
+            self._texts_leg, self._texts = leg, 0
+        self._texts += 1
+        turn.unsent, turn.leg, turn.number = False, leg, self._texts
 
     def _said(self) -> list[Turn]:
         return [t for t in self.all if not t.lost and not t.unsent and t.shown.strip()]

@@ -141,8 +141,11 @@ def turn_dropped(s: AgentState) -> None:
 
 
 def reply_began(s: AgentState) -> None:
-    """A reply is an answer to everything so far."""
-    s.watch.owed, s.watch.moved = None, s.now.mono_ns
+    """A reply is an answer to everything so far, but for text that has one of its own to come."""
+    s.watch.moved = s.now.mono_ns
+    s.watch.owed = None
+    if s.transcript.turns.waiting_texts():
+        _owe(s, Owed.TEXT)
 
 
 def reply_moved(s: AgentState) -> None:
@@ -160,6 +163,8 @@ def reply_done(s: AgentState, status: str, words: bool) -> None:
     if s.watch.owed is Owed.RESULT and (words or not completed):
         # Some services go on, or not, in the reply that called; none goes on after a cut one.
         s.watch.owed = None
+    # What waited for this reply's end has its whole time from here on.
+    s.watch.since = s.now.mono_ns
 
 
 def paused(s: AgentState) -> None:

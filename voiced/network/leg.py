@@ -388,6 +388,7 @@ class Leg:
         match message:
             case SendText(text=text):
                 self.told.turn_end_frame = -1
+                self.told.texts += 1
                 await self._guarded(self._provider.send_text(self._conn, text), "send_text")
             case Say(text=text):
                 if not await self._optional("say", text):

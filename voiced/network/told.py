@@ -68,6 +68,7 @@ class Told:
         received_at_ns: when the service last said anything.
         seconds_received: audio it has sent.
         turn_end_frame: end of the user's turn that the next reply answers; -1 = none, or typed.
+        texts: typed turns that the service was given.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Told:
         self.received_at_ns = clock.mono_ns()
         self.samples_received = 0
         self.turn_end_frame = -1
+        self.texts = 0
 
     @property
     def seconds_received(self) -> float:
@@ -223,7 +225,7 @@ class Told:
 
     # --- the reply --------------------------------------------------------------------------
 
-    def response_started(self, response: str) -> None:
+    def response_started(self, response: str, *, waiting: int = 0) -> None:
         """A reply began."""
         self.alive()
         _names(response)
@@ -231,7 +233,8 @@ class Told:
             return
         self._loudspeaker.started(self._leg, response, self.turn_end_frame)
         self.turn_end_frame = -1
-        self.tell(ResponseStarted(agent=self._agent, leg=self._leg, response=response))
+        texts = max(0, self.texts - waiting)
+        self.tell(ResponseStarted(agent=self._agent, leg=self._leg, response=response, texts=texts))
 
     def assistant_text(
         self, response: str, item: str, text: str, *, delta: bool = True, final: bool = False

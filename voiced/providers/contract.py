@@ -128,8 +128,13 @@ class LegCallbacks(Protocol):
     def user_turn_dropped(self, item: str, end_sample: int | None = None) -> None:
         """The turn `item` held no words."""
 
-    def response_started(self, response: str) -> None:
-        """The service began a reply."""
+    def response_started(self, response: str, *, waiting: int = 0) -> None:
+        """The service began a reply.
+
+        Args:
+            response: its name.
+            waiting: how many of the typed turns, the newest, wait for a reply of their own.
+        """
 
     def assistant_text(
         self, response: str, item: str, text: str, *, delta: bool = True, final: bool = False

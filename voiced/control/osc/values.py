@@ -32,7 +32,9 @@ from voiced.parameters import (
 REARM_S: Final = 1.0
 """A pulse held at 1 fires again after so long a silence."""
 PULSES_PER_S: Final = 20
-"""Of one pulse from one sender: nobody presses faster, and each costs the mind a millisecond."""
+"""Of one pulse from one sender: nobody presses faster, and each costs the mind a millisecond.
+
+Those that osc.rates counts are held back by that alone: words are sent by programs too."""
 _COUNTED: Final = {"Connect": "connect", "Restart": "connect", "Sendtext": "sendtext"}
 
 
@@ -240,12 +242,12 @@ class Values:
                 pass
             case _:
                 assert_never(edge)
-        if not self._pulses[peer.origin.id, at.address].take(now):
+        counted = _COUNTED.get(row.name) if at.page == PAR else None
+        if counted is None and not self._pulses[peer.origin.id, at.address].take(now):
             self._replies.refuse(
                 peer, at.address, "rate", f"{row.name} fires {PULSES_PER_S} times a second at most"
             )
             return
-        counted = _COUNTED.get(row.name) if at.page == PAR else None
         if counted is not None and not self.take(peer, at.agent, counted, at.address):
             return
         # One that does nothing yet is refused by the mind, with the row's own sentence.

@@ -24,6 +24,8 @@ from voiced.providers.realtime_dialect.items import Items, named
 from voiced.providers.realtime_dialect.responses import CLOSED_KEPT, TOKEN, UNKNOWN, Responses
 from voiced.providers.realtime_dialect.troubles import Troubles
 
+TYPED = "it"
+"""How the names of typed turns begin."""
 HISTORY = "history"
 """Why nothing is asked for while the service takes the conversation so far."""
 PLAYBACK = "playback"
@@ -166,9 +168,9 @@ class Conversation:
 
     def note(self, text: str) -> None:
         """Give context that is not to be answered."""
-        self._put("system", [client.InputText(text=text)])
+        self._put("system", [client.InputText(text=text)], "note")
 
-    def _put(self, role: client.Role, content: list[client.Part], what: str = "it") -> str:
+    def _put(self, role: client.Role, content: list[client.Part], what: str = TYPED) -> str:
         name = self.name(what)
         self.create(client.MessageItem(id=name, role=role, content=content), name)
         return name
@@ -209,7 +211,7 @@ class Conversation:
             # Another connection's call, or one whose answer was not waited for: a call takes one
             # output, so this one comes as words.
             words = f"Result of the tool {name} ({call_id}): {text}"
-            self.responses.want(self._put("system", [client.InputText(text=words)]))
+            self.responses.want(self._put("system", [client.InputText(text=words)], "late"))
         elif call.output is None:
             call.output = text
             self._send_results(call.response)
@@ -320,7 +322,8 @@ class Conversation:
         heard = self.responses.created(response, token)
         self.hearing.reply_begins()
         if heard:
-            self.callbacks.response_started(response)
+            waiting = self.responses.waiting(TYPED)
+            self.callbacks.response_started(response, waiting=waiting)
         else:
             self._await_end(response)
 

@@ -83,6 +83,10 @@ class Responses:
         """Whether something waits for an answer that was not asked for yet."""
         return bool(self._says) or any(not want.request for want in self._wants.values())
 
+    def waiting(self, kind: str) -> int:
+        """Return how many items whose names begin with `kind_` wait for a reply."""
+        return sum(item.startswith(f"{kind}_") for item in self._wants)
+
     def want(self, item: str, *, acked: bool = False) -> None:
         """Have the item answered, as soon as that can be.
 
