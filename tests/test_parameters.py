@@ -48,7 +48,7 @@ Printcallbacks i RW 0..1 0; Audioevents i RW 0..1 0; Thinkingbudget i RW 0..8192
 Volume f RW 0..1 1.0; Maxreplayrows i RW 1..200 20; Approvaltimeout i RW 0..600 0
 Costbudget f RW 0..10 0.0; Signalrate i RW 1..120 30; Displaycolorr f RW 0..1 0.98
 Displaycolorg f RW 0..1 0.52; Displaycolorb f RW 0..1 0.02; Displaycolor fff RW 0..1
-Tool i RW 0..16 0; Profile s... RW; Skillscomp s RW; Videoin s RW; Sessiontracedir s RWA
+Tool i RW 0..16 0; Profile s... RW; Skillscomp s RW; Videoin s RW; Videointerval i RW 1..3600 1; Sessiontracedir s RWA
 Skillsfolder s RWA; Profilesfolder s RWA; Loadsessionfile s RWA; Providersfolder s R
 Recording s RW off; Recordingformat s RW wav
 Affect s RW off; Affectinterval i RW 3000..10000 3000; Affectendpoint s R
@@ -82,8 +82,8 @@ def test_nothing_is_missing_from_the_contract_and_nothing_beside_it() -> None:
     slots = {f"Tool{n}{part}" for n in range(16) for part in ("toolop", "mode")}
     assert set(ROWS) == {line[0] for line in LINES} | slots
     own = {"Restart", "Talkmax", "Talktail", "Talkconnects", "Bargein", "Refreshkeep", "Micgain",
-           "Audioevents", "Signalrate", "Forget", "Videoin", "Affect", "Affectinterval",
-           "Affectendpoint", "Recording", "Recordingformat"}  # fmt: skip
+           "Audioevents", "Signalrate", "Forget", "Videoin", "Videointerval", "Affect",
+           "Affectinterval", "Affectendpoint", "Recording", "Recordingformat"}  # fmt: skip
     assert {n for n, row in ROWS.items() if row.own} - slots == own
 
 
@@ -178,6 +178,11 @@ def test_a_32_bit_float_is_stored_with_its_shortest_digits(number: float) -> Non
         ("Micin", 3.0, Coerced("3")),
         ("Micin", "3, 4", Coerced("3,4", adjusted=True)),
         ("Micin", "0", "bad_value"),
+        ("Videoin", "camera: 0 ", Coerced("camera:0", adjusted=True)),
+        ("Videoin", "camera:stage", Coerced("camera:stage")),
+        ("Videoin", "camera:", "bad_value"),
+        ("Videoin", "camera:/etc/passwd", "bad_value"),
+        ("Videoin", " a picture.jpg", Coerced(" a picture.jpg")),
         ("Micin", "three", "bad_value"),
         ("Endpointurl", "http://127.0.0.1:8080/v1", Coerced("http://127.0.0.1:8080/v1")),
         ("Endpointurl", "file:///etc/passwd", "bad_value"),

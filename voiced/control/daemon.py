@@ -22,6 +22,7 @@ from voiced.control.config.values import first_values, folders_named, unknown_pa
 from voiced.control.config_tools import ConfigTools
 from voiced.control.hands import Events, Hands
 from voiced.control.instance import RUN_FILE, RunFile
+from voiced.control.key_command import options_of
 from voiced.control.keys import find_keys
 from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
@@ -187,6 +188,7 @@ class Daemon:
         self._reports = Reports(
             self._hands, self._minds, self._door, self._midi, Visitors(self._clock),
             lambda: self._loaded.config.audio.backend == "virtual", self._learn,
+            options_of(loaded, state_dir, environment),
         )  # fmt: skip
         self._books.allowance.configure(loaded.config.budget)
         self._start_problems = [

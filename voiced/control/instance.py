@@ -21,6 +21,8 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     osc_host: str
     osc_port: int
+    web_port: int = 0
+    """0 = the web door is not open."""
     children: dict[str, int]
     """Name -> process id, of those that run."""
     ready: list[str]

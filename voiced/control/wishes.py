@@ -89,7 +89,7 @@ class Wishes:
             if isinstance(outcome, Refusal):
                 return outcome
             stored = outcome.value
-            if part.kind in (Kind.FILE, Kind.FOLDER) and stored != "":
+            if part.is_path(stored):
                 inside = self._surface.allowed_path(str(stored))
                 if inside is None:
                     return Refusal("denied", f"{name} takes what lies inside storage.roots")

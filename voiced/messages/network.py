@@ -125,6 +125,16 @@ class ToolResult(LegMessage, frozen=True, kw_only=True):
     result: str
 
 
+class ShowPicture(LegMessage, frozen=True, kw_only=True):
+    """What the model is to see now: a posted picture or a camera's; the newest counts."""
+
+    jpeg: bytes
+    """At most MAX_PICTURE bytes, whole."""
+
+    def __repr__(self) -> str:
+        return f"ShowPicture(agent={self.agent!r}, leg={self.leg}, {len(self.jpeg)} bytes)"
+
+
 class Replay(Message, frozen=True, kw_only=True):
     """Play the last complete reply of this agent again, locally; no row, no cost."""
 
@@ -151,6 +161,12 @@ class SetPrices(Message, frozen=True, kw_only=True):
     """The operator's own prices, all of them; before Attach, or answered by Catalogue."""
 
     prices: PriceList
+
+
+class SetRoots(Message, frozen=True, kw_only=True):
+    """The folders that a watched picture may lie in; before the first leg, and when they change."""
+
+    folders: list[str]
 
 
 class ScanProviders(Message, frozen=True, kw_only=True):
@@ -471,7 +487,8 @@ class Unsent(LegMessage, frozen=True, kw_only=True):
 
 ToNetwork: TypeAlias = (
     Hello | Attach | OpenLeg | CloseLeg | UpdateLeg | SendText | Say | Note | Interrupt | TurnEnd
-    | ToolResult | Replay | ForgetReply | SetKey | SetPrices | ScanProviders | WarmUp | Shutdown
+    | ToolResult | ShowPicture | Replay | ForgetReply | SetKey | SetPrices | SetRoots
+    | ScanProviders | WarmUp | Shutdown
 )  # fmt: skip
 LegEvent: TypeAlias = (
     LegOpened | LegUnreachable | LegRefused | LegClosed | LegGoaway | Expired | SpeechStarted

@@ -15,6 +15,7 @@ from voiced.mind import (
     machine,
     overlay,
     readouts,
+    sight,
     toolbox,
     tools,
 )
@@ -112,6 +113,10 @@ class Agent:
     def tools(self) -> list[toolbox.ShownTool]:
         """Every tool that was declared, with the mode in force."""
         return toolbox.shown(self._state.toolbox, self._state.parameters)
+
+    def seeing(self) -> sight.Sight:
+        """Return who would see a picture now, and what gives it."""
+        return sight.of(self._state)
 
     def value(self, page: str, name: str) -> Value:
         """Return a stored value; of a secret 1 or 0, whether there is one.

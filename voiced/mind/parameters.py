@@ -18,7 +18,7 @@ PROMPT = "Systemprompt"
 PER_PROVIDER = ("Model", "Voice")
 """Common names of which one value is remembered for each provider."""
 FOR_LEG = frozenset(
-    {"Model", "Voice", "Sessionmode", "Bargein", "Videoin"}
+    {"Model", "Voice", "Sessionmode", "Bargein", "Videoin", "Videointerval"}
     | {row.name for row in ROWS.values() if row.page == "Provider" and not row.secret}
 )
 """Common names that a provider is told when a leg opens, and when they change."""

@@ -35,6 +35,7 @@ from voiced.messages.network import (
     OpenLeg,
     Say,
     SendText,
+    ShowPicture,
     ToolResult,
     TurnEnd,
     TurnsSkipped,
@@ -44,7 +45,7 @@ from voiced.messages.network import (
 from voiced.network.expression import Expression
 from voiced.network.pump import Pump, Source
 from voiced.network.resample import Samples
-from voiced.network.sight import Sight
+from voiced.network.sight import LOOK_S, Roots, Sight
 from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.told import Told, ending
 from voiced.network.upload import Rules
@@ -80,6 +81,7 @@ class Leg:
         affect_key: of the service that Affect names.
         wire: to the inference process.
         watch: called with every task that outlives the leg.
+        roots: where a watched picture may lie.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Leg:
         affect_key: str,
         wire: LocalWire | None,
         watch: Callable[[asyncio.Task[None]], None],
+        roots: Roots,
     ) -> None:
         self.agent, self.number = opened.agent, opened.leg
         self._opened, self._provider = opened, provider
@@ -155,8 +158,9 @@ class Leg:
             wire=wire,
         )
         self._sight = Sight(
-            str(opened.parameters.get("Videoin", "")), self._show, self._cannot_see, clock
-        )
+            str(opened.parameters.get("Videoin", "")), self._show, self._cannot_see, clock, roots,
+            float(opened.parameters.get("Videointerval", LOOK_S)),
+        )  # fmt: skip
         self._begin()
 
     def _number(self, name: str) -> int:
@@ -189,7 +193,7 @@ class Leg:
         logger.info("> %s leg=%d %s", self.agent, self.number, _shown(reason))
         self._tell(reason)
 
-    def receive(self, message: Command | CloseLeg | TurnEnd) -> None:
+    def receive(self, message: Command | CloseLeg | TurnEnd | ShowPicture) -> None:
         """Take a message about this leg."""
         match message:
             case CloseLeg(let_finish=let_finish):
@@ -198,6 +202,8 @@ class Leg:
                 self.end(LegClosed(agent=self.agent, leg=self.number, asked=True))
             case TurnEnd(frame=frame):
                 self.pump.end_turn(frame)
+            case ShowPicture(jpeg=jpeg):
+                self._sight.take(jpeg)
             case _:
                 if isinstance(message, Interrupt):
                     # The reflex first; telling the service may wait behind other words.
@@ -388,6 +394,8 @@ class Leg:
         match message:
             case SendText(text=text):
                 self.told.turn_end_frame = -1
+                # What is typed about what is seen is about the newest picture.
+                await self._sight.refresh()
                 self.told.texts += 1
                 await self._guarded(self._provider.send_text(self._conn, text), "send_text")
             case Say(text=text):
@@ -406,6 +414,8 @@ class Leg:
             case UpdateLeg(parameters=parameters, tools=tools):
                 if "Videoin" in parameters:
                     self._sight.look_at(str(parameters["Videoin"]))
+                if "Videointerval" in parameters:
+                    self._sight.pace(float(parameters["Videointerval"]))
                 await self._optional("update_session", parameters, tools)
             case Interrupt():
                 heard = self.told.heard(await self._cuts.popleft())
@@ -416,7 +426,7 @@ class Leg:
     async def _show(self, jpeg: bytes) -> None:
         if not await self._optional("send_video_frame", jpeg):
             self._cannot_see(f"{self._opened.provider} takes no pictures: Videoin does nothing")
-            self._sight.look_at("")
+            self._sight.close()
 
     def _cannot_see(self, sentence: str) -> None:
         self.told.tell(

@@ -17,6 +17,7 @@ from voiced.messages.network import (
     OpenLeg,
     Say,
     SendText,
+    ShowPicture,
     ToolResult,
     TurnEnd,
     Unsent,
@@ -25,10 +26,13 @@ from voiced.messages.network import (
 from voiced.network.expression import KEY_SERVER
 from voiced.network.leg import Leg
 from voiced.network.pump import Source
+from voiced.network.sight import Roots
 from voiced.network.speaker import Loudspeaker
 from voiced.providers.contract import LocalWire, Provider
 
-ForLeg = CloseLeg | UpdateLeg | SendText | Say | Note | Interrupt | TurnEnd | ToolResult
+ForLeg = (
+    CloseLeg | UpdateLeg | SendText | Say | Note | Interrupt | TurnEnd | ToolResult | ShowPicture
+)  # fmt: skip
 
 
 class Seat:
@@ -41,6 +45,7 @@ class Seat:
         clock: the daemon's.
         tell: where messages go.
         watch: called with every task, so that none fails unseen.
+        roots: where a watched picture may lie.
     """
 
     def __init__(
@@ -51,8 +56,9 @@ class Seat:
         clock: Clock,
         tell: Callable[[LegEvent], None],
         watch: Callable[[asyncio.Task[None]], None],
+        roots: Roots = tuple,
     ) -> None:
-        self.agent = agent
+        self.agent, self._roots = agent, roots
         self._lane, self._device, self._clock = lane, device, clock
         self._tell, self._watch = tell, watch
         self.loudspeaker = Loudspeaker(agent, Source(lane, device), clock, tell)
@@ -94,6 +100,7 @@ class Seat:
             affect_key=keys.get(KEY_SERVER, ""),
             wire=wire,
             watch=self._watch,
+            roots=self._roots,
         )
         self._leg = leg
         self._task = asyncio.create_task(

@@ -29,6 +29,8 @@ from voiced.messages.network import (
     SendText,
     SetKey,
     SetPrices,
+    SetRoots,
+    ShowPicture,
     ToNetwork,
     ToolResult,
     TurnEnd,
@@ -139,6 +141,7 @@ class Service:
         self._seats: dict[str, Seat] = {}
         self._registry = Registry()
         self._keys: dict[str, str] = {}
+        self._roots: tuple[Path, ...] = ()
         self._stale = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -179,6 +182,8 @@ class Service:
                 self._keys[server] = key
             case SetPrices():
                 self._set_prices(message)
+            case SetRoots(folders=folders):
+                self._roots = tuple(Path(folder) for folder in folders)
             case WarmUp(provider=name):
                 self._warm_up(name)
             case Hello():
@@ -197,6 +202,7 @@ class Service:
         | Interrupt
         | TurnEnd
         | ToolResult
+        | ShowPicture
         | Replay
         | ForgetReply,
     ) -> None:
@@ -222,8 +228,9 @@ class Service:
         clock = Clock(attach.speed)
         for seat in attach.lanes:
             self._seats[seat.agent] = Seat(
-                seat.agent, LaneSegment(seat.fd), device, clock, self.channel.send, self._watch
-            )
+                seat.agent, LaneSegment(seat.fd), device, clock, self.channel.send, self._watch,
+                lambda: self._roots,
+            )  # fmt: skip
         self._wake = Wake(*attach.near_wake)
         self._loop.add_reader(self._wake.fd, self._appended)
         if attach.wire_fd >= 0:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from voiced.messages.pictures import CAMERA, camera_of
 from voiced.parameters.row import Form, Kind, Row, Value
 
 Argument: TypeAlias = int | float | str | bytes | bool | None
@@ -193,6 +194,7 @@ def _text_refusal(row: Row, text: str) -> Refusal | None:
 _CHANNELS = re.compile(r"\d{1,3}(?: *, *\d{1,3})*")
 _URL = re.compile(r"(?:https?|wss?)://[^\s/]+(?:/\S*)?", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_]*")
+_CAMERA = re.compile(r"[A-Za-z0-9_]{1,32}")
 
 
 def _formed(row: Row, text: str) -> str | Refusal:
@@ -215,6 +217,12 @@ def _formed(row: Row, text: str) -> str | Refusal:
             if _is_url(word):
                 return word
             return Refusal("bad_value", f"{row.name} takes an address as http://127.0.0.1:8080/v1")
+        case Form.PICTURE:
+            if not word.startswith(CAMERA):
+                return text
+            if _CAMERA.fullmatch(camera_of(word)):
+                return CAMERA + camera_of(word)
+            return Refusal("bad_value", f"{row.name} takes a camera as {CAMERA}0, or a file")
         case Form.PROVIDER_NAME:
             if _NAME.fullmatch(word):
                 return word

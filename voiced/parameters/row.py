@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from voiced.messages.network import ProviderParameter
+from voiced.messages.pictures import camera_of
 
 Value: TypeAlias = bool | int | float | str
 
@@ -57,6 +58,8 @@ class Form(Enum):
     """"" or device channels from 1 on: "3" or "3,4"."""
     URL = "url"
     """"" or http, https, ws or wss with a host."""
+    PICTURE = "picture"
+    """"" or a file, or `camera:` and a camera's number or name."""
     PROVIDER_NAME = "name"
     """Letters, digits and underscores."""
 
@@ -126,6 +129,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     def numeric(self) -> bool:
         """Whether its value is a number."""
         return self.kind in (Kind.INT, Kind.FLOAT, Kind.TOGGLE)
+
+    def is_path(self, value: Value) -> bool:
+        """Tell whether a value of this row leads to a file or folder of this machine."""
+        named = str(value)
+        return self.kind in (Kind.FILE, Kind.FOLDER) and named != "" and not camera_of(named)
 
     @property
     def has_norm(self) -> bool:

@@ -265,10 +265,13 @@ def _tools() -> Iterable[Row]:
         )
     yield _text(
         page, "Videoin",
-        "Names the picture the model sees: a JPEG file that is sent whenever it changes, at most "
-        "once a second.",
-        kind=Kind.FILE, own=True,
+        "Names what the model sees: a JPEG file that is sent whenever it changes, or a camera as "
+        "camera:0; empty takes what is posted.",
+        kind=Kind.FILE, form=Form.PICTURE, own=True,
     )
+    yield _int(page, "Videointerval", 1, 1, 3600,
+               "Sends a picture at most every so many seconds; each costs what its tokens cost.",
+               unit="s", own=True)
 
 
 def _skills() -> Iterable[Row]:

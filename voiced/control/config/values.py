@@ -27,7 +27,7 @@ def first_values(config: Config, agent: str, folder: Path) -> dict[tuple[str, st
             if not isinstance(outcome, Coerced):
                 continue
             values["par", name] = outcome.value
-            if row.kind in (Kind.FILE, Kind.FOLDER) and outcome.value:
+            if row.is_path(outcome.value):
                 values["par", name] = str(folder / Path(str(outcome.value)).expanduser())
         for page, rows in each.pages.items():
             values.update({(page, name): value for name, value in rows.items()})

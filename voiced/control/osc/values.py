@@ -169,11 +169,7 @@ class Values:
         if row.kind is Kind.MENU or row.listed:
             options = self._surface.options(at.agent, at.page, row.name)
         coerced = coerce(row, args, options)
-        if (
-            isinstance(coerced, Coerced)
-            and row.kind in (Kind.FILE, Kind.FOLDER)
-            and coerced.value != ""
-        ):
+        if isinstance(coerced, Coerced) and row.is_path(coerced.value):
             inside = self._surface.allowed_path(str(coerced.value))
             if inside is None:
                 return Refusal(
