@@ -107,6 +107,8 @@ class Calls:
             self._take_response(response, f"tool_response.function_responses[{at}]")
 
     def _take_response(self, response: FunctionResponse, here: str) -> None:
+        given = msgspec.json.encode(response.response or {}).decode()
+        self._session.link.record.results.append((response.id or "", given))
         if response.id in self._session.conversation.lost:
             self._session.conversation.lost -= {response.id or ""}
             if "error" not in (response.response or {}):

@@ -451,6 +451,7 @@ class HumeSession(Session):
         return next((tool.fallback_content for tool in tools if tool.name == name), None)
 
     def _take_result(self, id_: str, content: str) -> None:
+        self.link.record.results.append((id_, content))
         name = self.calls.pop(id_, None)
         if name is None:
             sentence = f"No tool call {id_} is waiting."

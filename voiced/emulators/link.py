@@ -37,6 +37,8 @@ class Record(msgspec.Struct, kw_only=True):
     """The user's turns as they were read."""
     said: list[str] = []
     """The replies' words."""
+    results: list[tuple[str, str]] = []
+    """What the client sent of tools' calls: (id of the call, the result)."""
     closed: int | None = None
     """Close code; absent = still open."""
     reason: str = ""

@@ -382,6 +382,7 @@ class OpenAISession(RealtimeSession):
                     call_id=call_id if isinstance(call_id, str) else self.conversation.new_id(),
                 )  # fmt: skip
             case wire.FunctionCallOutput():
+                self.link.record.results.append((new.call_id, new.output))
                 self._check_output(new)
                 return Item(
                     id=item_id, type="function_call_output", call_id=new.call_id, output=new.output

@@ -444,6 +444,7 @@ class XAISession(RealtimeSession):
                 self.replies.force(text, interruptible=new.interruptible)
                 return
             case wire.FunctionCallOutput():
+                self.link.record.results.append((new.call_id, new.output))
                 self._check_output(new)
                 item = Item(
                     id=item_id, type="function_call_output", call_id=new.call_id, output=new.output
