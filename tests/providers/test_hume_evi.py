@@ -104,9 +104,14 @@ def test_a_chat_group_is_resumed():
         assert chat.query["resumed_chat_group_id"] == GROUP
         assert conn.resumed
         await evi.prime_history(conn, [], True)
-        assert await chat.hear() == {"type": "user_input", "text": "where was I?"}
+        assert await chat.hear() == {"type": "user_input", "text": "hello?\nwhere was I?"}
 
-    rows = [HistoryRow(role="user", text="where was I?")]
+    rows = [
+        HistoryRow(role="user", text="I am Ada."),
+        HistoryRow(role="assistant", text="Hello Ada."),
+        HistoryRow(role="user", text="hello?"),
+        HistoryRow(role="user", text="where was I?"),
+    ]
     talk(scene, handle=GROUP, history=rows, respond=True)
 
 
@@ -324,6 +329,23 @@ def test_an_interruption_cancels_and_what_comes_late_is_dropped():
         ("assistant_text", "r2", "a2"),
         ("response_done", "r2", "completed"),
     ]
+
+
+def test_an_interruption_takes_back_the_calls_that_have_no_result():
+    async def scene(conn, chat, told):
+        await chat.say(tool_call(), tool_call(tool_call_id="call_02"))
+        await told.until("tool_call", 2)
+        await evi.send_tool_response(conn, "call_01", "set_light", True, "done")
+        await chat.say(INTERRUPTION)
+        await told.until("tool_cancelled")
+        await evi.send_tool_response(conn, "call_02", "set_light", True, "late")
+        await evi.send_text(conn, "go on")
+        await chat.hear("session_settings")
+        assert (await chat.hear())["tool_call_id"] == "call_01"
+        assert (await chat.hear())["text"] == "go on"
+
+    told = talk(scene, tools=[TOOL])
+    assert told.named("tool_cancelled") == [("tool_cancelled", "call_02")]
 
 
 def test_an_interruption_of_a_reply_that_only_sounds_still_reaches_the_loudspeaker():

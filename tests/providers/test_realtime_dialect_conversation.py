@@ -271,6 +271,76 @@ def test_calls_of_an_interrupted_reply_are_cancelled_and_not_left_hanging() -> N
     assert table.sent() == []
 
 
+def outputs(table: Table) -> list[tuple[str, str]]:
+    """Return (call, result) of what was sent since the last look, a request as ("", "")."""
+    found = []
+    for event in table.bench.sent():
+        if isinstance(event, ItemCreate) and isinstance(event.item, OutputItem):
+            found.append((event.item.call_id, event.item.output))
+        elif isinstance(event, ResponseCreate):
+            found.append(("", ""))
+    return found
+
+
+@pytest.mark.parametrize("talk", [False, True])
+def test_a_visitor_does_not_wait_for_results(talk: bool) -> None:
+    table = Table(talk=talk)
+    table.begins("r1")
+    for call in ("c1", "c2"):
+        table.calls("r1", call)
+    table.ends("r1")
+    table.talk.result("c1", "set_light", True, "done")
+    if talk:
+        table.talk.hearing.activity(True)
+    else:
+        table.user_speaks()
+    assert table.recorder.named("tool_cancelled") == [("tool_cancelled", "c2")]
+    assert outputs(table) == [("c1", "done"), ("c2", "CANCELLED")]
+    table.talk.result("c2", "set_light", True, "too late")
+    assert outputs(table) == []
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_call_goes_on_that_nobody_waits_for_or_may_interrupt(blocking: bool) -> None:
+    tool = msgspec.structs.replace(LIGHT, blocking=blocking)
+    table = Table(tools=(tool,), **({"Bargein": "off"} if blocking else {}))
+    table.begins("r1")
+    table.calls("r1", "c1")
+    table.ends("r1")
+    table.bench.sent()
+    table.user_speaks()
+    assert table.recorder.named("tool_cancelled") == []
+    table.talk.result("c1", "set_light", True, "done")
+    assert table.sent()
+
+
+def test_typed_words_are_answered_with_the_results_that_come_soon() -> None:
+    table = Table()
+    table.begins("r1")
+    for call in ("c1", "c2"):
+        table.calls("r1", call)
+    table.ends("r1")
+    table.talk.text("And the door.")
+    table.talk.result("c1", "set_light", True, "one")
+    assert outputs(table) == [("c1", "one")], "asked for nothing before all results are there"
+    table.talk.result("c2", "set_light", True, "two")
+    assert outputs(table) == [("c2", "two"), ("", "")]
+    table.bench.pass_time()
+    assert outputs(table) == []
+
+
+def test_typed_words_do_not_wait_for_ever() -> None:
+    table = Table()
+    table.begins("r1")
+    table.calls("r1", "c1")
+    table.talk.text("And the door.")
+    table.ends("r1")
+    assert outputs(table) == []
+    table.bench.pass_time()
+    assert table.recorder.named("tool_cancelled") == [("tool_cancelled", "c1")]
+    assert outputs(table) == [("c1", "CANCELLED"), ("", "")]
+
+
 def test_arguments_that_do_not_parse_are_answered_by_us() -> None:
     table = Table()
     table.begins("r1")

@@ -216,6 +216,9 @@ class Chat:
         Waits for the loudspeaker, so that nothing of the next reply is cut as well.
         """
         await self.callbacks.interrupted()
+        for call in sorted(self._calls):
+            self.callbacks.tool_cancelled(call)
+        self._calls.clear()
         if self._response:
             self.finish(interrupted=True)
         else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 CANCELLED = "CANCELLED"
-"""Result of a call whose reply was interrupted before the result was there."""
+"""Result of a call that the user did not wait for."""
 STARTED = '{"status":"started"}'
 """Result of a call that the model need not wait for; the real one follows as a message."""
 KEPT = 256
@@ -68,6 +68,29 @@ class Calls:
         for call in gone:
             call.output = CANCELLED
         return gone
+
+    @property
+    def open(self) -> bool:
+        """Whether a result is missing."""
+        return bool(self._unanswered())
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether the model waits for results of a reply that is over."""
+        return any(call.response in self._over for call in self._unanswered())
+
+    def give_up(self) -> list[Call]:
+        """Answer the calls that the model waits for, since the user does not; return them."""
+        gone = self._unanswered()
+        for call in gone:
+            call.output = CANCELLED
+            if call.response in self._over:
+                self._over[call.response] = True
+        return gone
+
+    def _unanswered(self) -> list[Call]:
+        ours = (call for call in self._calls.values() if call.response)
+        return [call for call in ours if call.output is None]
 
     def ready(self, response: str) -> tuple[list[Call], bool]:
         """Return the results to be sent now, and whether the model is to go on after them."""

@@ -32,6 +32,8 @@ PLAYBACK = "playback"
 """Why nothing is asked for while a reply still sounds."""
 NEARLY_S = 0.3
 """So long before what was said has sounded the next reply may be asked for."""
+TEXT_WAITS_S = 10.0
+"""Typed words wait so long for the results of tools, to be answered with them."""
 PLAYBACK_MOST_S = 15.0
 
 
@@ -93,7 +95,7 @@ class Conversation:
         self.session_id = self.conversation_id = ""
         self.expires_at = 0.0
         self.spoken = False
-        self.responses = Responses(self.send)
+        self.responses = Responses(self.send, lambda: self.calls.waited_for)
         self.items = Items(dialect.rate_out)
         self.calls = Calls()
         self.hearing = Hearing(self)
@@ -159,7 +161,16 @@ class Conversation:
         content: list[client.Part] = [client.InputText(text=text)]
         if image is not None:
             content.append(image)
-        self.responses.want(self._put("user", content))
+        name = self._put("user", content)
+        self.responses.want(name)
+        if self.calls.open:
+            self.shell.after(TEXT_WAITS_S, lambda: self._wait_no_longer(name))
+
+    def _wait_no_longer(self, text: str) -> None:
+        """Typed words have waited long enough for results that are to be answered with them."""
+        if self.calls.waited_for and self.responses.waits(text):
+            self.give_up_calls()
+            self.responses.go()
 
     def say(self, text: str) -> None:
         """Have words spoken as they are."""
@@ -223,6 +234,15 @@ class Conversation:
     def interrupt(self) -> None:
         """The user begins to speak and nothing tells the service: stop it and cut what sounds."""
         self.shell.cut(self.cancel())
+        self.give_up_calls()
+
+    def give_up_calls(self) -> None:
+        """The user takes the next turn: the results that the model waits for are not wanted."""
+        gone = self.calls.give_up()
+        for call in gone:
+            self.callbacks.tool_cancelled(call.id)
+        for response in dict.fromkeys(call.response for call in gone):
+            self._send_results(response)
 
     def interrupted(self, heard: Sequence[HeardItem]) -> None:
         """The loudspeaker was silenced by hand: stop the service, tell it what was heard."""

@@ -150,6 +150,7 @@ class Hearing:
             if not (talk.terms.interrupts and talk.dialect.stops_itself):
                 talk.cancel()
             talk.shell.cut(running)
+            talk.give_up_calls()
 
     def _speech_stopped(self, event: server.SpeechStopped) -> None:
         end = self.turns.sample(event.audio_end_ms)

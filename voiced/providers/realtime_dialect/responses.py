@@ -46,16 +46,19 @@ class Responses:
 
     Args:
         send: takes client events.
+        incomplete: whether results are missing without which nothing can be answered.
 
     Attributes:
         active: the reply that runs; "" = none.
         requested: token of the `response.create` that was sent and not taken up yet; "" = none.
     """
 
-    def __init__(self, send: Callable[[ClientEvent], None]) -> None:
+    def __init__(
+        self, send: Callable[[ClientEvent], None], incomplete: Callable[[], bool] = lambda: False
+    ) -> None:
         self.active = ""
         self.requested = ""
-        self._send = send
+        self._send, self._incomplete = send, incomplete
         self._wants: dict[str, _Want] = {}
         self._says: deque[ResponseParameters | ClientEvent] = deque()
         self._said: dict[str, ResponseParameters | ClientEvent] = {}
@@ -107,6 +110,10 @@ class Responses:
         if item in self._wants:
             self._wants[item].acked = True
 
+    def waits(self, item: str) -> bool:
+        """Whether the item wants an answer that was not asked for yet."""
+        return item in self._wants and not self._wants[item].request
+
     def drop(self, item: str) -> None:
         """The item wants no answer any more: the service has refused it."""
         self._wants.pop(item, None)
@@ -126,7 +133,7 @@ class Responses:
             return
         if self._says:
             self._request(self._says.popleft())
-        elif any(not want.request for want in self._wants.values()):
+        elif any(not w.request for w in self._wants.values()) and not self._incomplete():
             self._request(None)
 
     def _request(self, said: ResponseParameters | ClientEvent | None) -> None:
