@@ -22,6 +22,7 @@ from voiced.cli.finding import Finding, Verdict
 from voiced.cli.finding import bad as _bad
 from voiced.cli.finding import good as _good
 from voiced.control.config import Config, find, parse, read_text, state_dir_of
+from voiced.control.key_command import complete, options_for
 from voiced.control.keys import SERVERS, find_keys
 from voiced.control.osc.client import Client
 from voiced.errors import ConfigError, DeviceError, ExitCode, VoicedError
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     # It reads the keys, and asks the services with them.
     hide_memory()
     findings = []
-    for finding in _all(args):
+    options = options_for(args.config)
+    for found in _all(args):
+        finding = msgspec.structs.replace(found, fix=complete(found.fix, options))
         findings.append(finding)
         if not args.json:
             fix = f" -> {finding.fix}" if finding.fix else ""

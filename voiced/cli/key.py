@@ -6,6 +6,7 @@ import argparse
 import getpass
 import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Final
 
 from voiced.control.config import Config, find, parse, read_text, state_dir_of
 from voiced.control.instance import running
+from voiced.control.key_command import options_for
 from voiced.control.keys import (
     MAX_KEY,
     SERVERS,
@@ -49,6 +51,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("given", nargs="*", help=argparse.SUPPRESS)
         sub.add_argument("--config", metavar="FILE", default="", help="as for `voiced run`")
         sub.add_argument(
+            "--state-dir", metavar="DIR", default="", help="in place of storage.state_dir"
+        )
+        sub.add_argument(
             "--system",
             action="store_true",
             help=f"the system unit's keys, in {SYSTEM_FOLDER} (as root)",
@@ -58,7 +63,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it; a running voiced is told."""
     hide_memory()
-    state_dir = state_dir_of(_config(args.config), os.environ)
+    named = args.state_dir
+    state_dir = Path(named) if named else state_dir_of(_config(args.config), os.environ)
     if args.what == "list":
         return _list(state_dir, args)
     _check_server(args.server, args.config)
@@ -71,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         if args.given:
             raise VoicedError(
                 "a key is not given on the command line: it would stand in the shell's history and "
-                f"in the list of processes. Run `voiced key set {args.server}` and type it; better "
+                "in the list of processes. Run "
+                f"`voiced key set {args.server}{_options(args)}` and type it; better "
                 "have the service make a new one, this one was shown"
             )
         keep_key(path, _typed(args.server))
@@ -79,6 +86,12 @@ def run(args: argparse.Namespace) -> int:
     _tell(state_dir, args)
     _tell_what_counts(state_dir, args)
     return ExitCode.DONE
+
+
+def _options(args: argparse.Namespace) -> str:
+    """Return the options that a command for the same daemon needs."""
+    state_dir = f" --state-dir {shlex.quote(args.state_dir)}" if args.state_dir else ""
+    return options_for(args.config) + state_dir + (" --system" if args.system else "")
 
 
 def _config(named: str) -> Config:
@@ -130,7 +143,7 @@ def _list(state_dir: Path, args: argparse.Namespace) -> int:
             print(f"{key.server:10}{key.source:13}{_verdict(key, counts, used):34}{key.place}")
         for server in SERVERS:
             if server not in used:
-                print(f"{server:10}no key       voiced key set {server}")
+                print(f"{server:10}no key       voiced key set {server}{_options(args)}")
     for problem in problems:
         print(f"voiced: {problem}", file=sys.stderr)
     if any(key.source == "environment" and counts for key, counts in rows):

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from voiced.control.config import Config, find, parse, read_text, state_dir_of
+from voiced.control.key_command import options_for
 from voiced.control.keys import find_keys
 from voiced.errors import ExitCode
 from voiced.lane.seam import hide_memory
@@ -57,17 +58,17 @@ def run(args: argparse.Namespace) -> int:
             print(f"{card.name:18}{card.title:36}{state}")
             for problem in problems if several else ():
                 print(f"    {problem}")
-            for word, text in _details(card, keys).items():
+            for word, text in _details(card, keys, args.config).items():
                 print(f"    {word:9}{text}")
     return ExitCode.DONE if any(card.available for card in cards) else ExitCode.FAILED
 
 
-def _details(card: ProviderCard, keys: dict[str, str]) -> dict[str, str]:
+def _details(card: ProviderCard, keys: dict[str, str], config: str) -> dict[str, str]:
     """Return what stands below a provider's line."""
     lines = {}
     if card.key_server:
         source = keys.get(card.key_server)
-        missing = f"none: voiced key set {card.key_server}"
+        missing = f"none: voiced key set {card.key_server}{options_for(config)}"
         lines["key"] = f"{card.key_server}, from its {source}" if source else missing
     if card.key_server and card.models:
         lines["price"] = f"{card.models[0]}: {pricing_text(card, card.models[0])}"

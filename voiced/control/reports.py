@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from voiced.control.hands import Hands
+from voiced.control.key_command import completed
 from voiced.control.midi import MidiDoor
 from voiced.control.minds import Minds, edges_of
 from voiced.control.osc.door import OscDoor
@@ -44,6 +45,7 @@ class Reports:
     Args:
         echo_free: whether the card's microphones cannot hear its loudspeakers.
         learned: called with each catalogue, after the minds have it.
+        key_options: what `voiced key` must be told to reach this daemon.
 
     Attributes:
         stopping: the daemon ends; what ends with it is nobody's trouble.
@@ -58,8 +60,10 @@ class Reports:
         visitors: Visitors,
         echo_free: Callable[[], bool],
         learned: Callable[[Catalogue], None],
+        key_options: str = "",
     ) -> None:
         self.stopping = False
+        self._key_options = key_options
         self._hands, self._minds, self._door, self._midi = hands, minds, door, midi
         self._visitors, self._echo_free, self._learned = visitors, echo_free, learned
         self._seen_edges: dict[str, int] = {}
@@ -99,7 +103,8 @@ class Reports:
                 assert_never(message)
 
     def from_network(self, message: FromNetwork) -> None:
-        """Take what network says."""
+        """Take what network says; how a key is set is said so that it works for this daemon."""
+        message = completed(message, self._key_options)
         match message:
             case Catalogue():
                 self._minds.put_all(NetworkReady(catalogue=message))
