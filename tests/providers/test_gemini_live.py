@@ -525,7 +525,10 @@ def test_a_handle_brings_the_conversation_back():
 
 def test_what_a_resumed_session_left_unanswered_is_asked_again():
     async def test():
-        rows = [HistoryRow(role="user", text="Do you remember me?")]
+        rows = [
+            HistoryRow(role="user", text="What a day."),
+            HistoryRow(role="user", text="Do you remember me?"),
+        ]
         async with service() as there:
             handle, _ = await left_behind(there)
             async with session(there, handle=handle, history=rows, respond=True) as (conn, told):
@@ -533,6 +536,8 @@ def test_what_a_resumed_session_left_unanswered_is_asked_again():
                 await gemini.prime_history(conn, [], True)
                 await told.until("response_done")
                 assert "My name is Ada." in told.rows()[-1][1]
+                said = [row.text for row in there.sessions[-1].conversation.rows]
+                assert "What a day.\nDo you remember me?" in said
             assert reasons(there) == []
 
     run(test)

@@ -13,6 +13,7 @@ the samples that `send_audio_frame` was given on this connection, from 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -82,7 +83,7 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     history: Sequence[HistoryRow] = ()
     """Rows that `prime_history` will be called with if the service does not resume by itself."""
     respond: bool = False
-    """The last history row is the user's and waits for its answer."""
+    """The last history row is the user's and waits for its answer; so may those before it."""
     push_to_talk: bool = False
     """`send_activity` tells where turns start and end; the service must not detect them."""
     api_key: str = ""
@@ -93,6 +94,14 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     def text(self, name: str, default: str = "") -> str:
         """Return a parameter as text."""
         return str(self.parameters.get(name, default))
+
+    @property
+    def unanswered(self) -> str:
+        """What a resumed service may not have heard: the user's words behind the last reply."""
+        if not self.respond:
+            return ""
+        last = takewhile(lambda row: row.role == "user", reversed(self.history))
+        return "\n".join(row.text for row in reversed(list(last)))
 
     def __repr__(self) -> str:
         return f"SessionRequest(agent={self.agent!r}, leg={self.leg}, ...)"

@@ -531,10 +531,10 @@ async def prime_history(conn: Connection, rows: Sequence[HistoryRow], respond: b
     """Send the conversation so far; have its last row answered if that was left unanswered."""
     if conn.seeds:
         await conn.send(messages.history(gemini_setup.seed(rows, respond)))
-    # A resumed session may or may not have heard its last turn: it is asked again in writing.
-    last = (rows or conn.request.history)[-1:]
-    if respond and last:
-        await send_text(conn, last[0].text)
+    # A resumed session may or may not have heard its last turns: they are asked again in writing.
+    words = rows[-1].text if rows else conn.request.unanswered
+    if respond and words:
+        await send_text(conn, words)
 
 
 async def update_session(

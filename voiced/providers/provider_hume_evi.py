@@ -201,7 +201,7 @@ class Connection:
         self.handle = metadata.chat_group_id
         self.resumed = bool(request.handle) and self.handle == request.handle
         self.push_to_talk = request.push_to_talk
-        self.unanswered = request.history[-1].text if request.respond and request.history else ""
+        self.unanswered = request.unanswered
         self.chat = Chat(callbacks)
         self.set(request.parameters)
         self.errors: dict[str, int] = {}
