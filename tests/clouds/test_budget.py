@@ -10,6 +10,7 @@ budget, which lasts for minutes.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -135,6 +136,12 @@ def test_the_budget_capped_demo(tmp_path: Path, provider: str) -> None:
         print(f"{provider}: billed {usd:.5f}, counted {end[3]:.5f}, budget {BUDGET}")
         assert usd <= BUDGET + SECOND[provider]
         assert usd >= BUDGET - AGAIN, "nor was it cut far too early"
+        daemon.until(Path(end[2]).exists, 10.0, "the trace")
+        turns = json.loads(Path(end[2]).read_text())["turns"]
+        print([f"{turn['cost_usd']:.5f}" for turn in turns])
+        assert all(turn["cost_usd"] > 0 for turn in turns if turn["status"] == "completed")
+        apart = end[3] - sum(turn["cost_usd"] for turn in turns)
+        assert -1e-9 <= apart <= SECOND[provider] * 3, "what was spent behind the last reply"
         assert cloud.violations() == []
 
 
