@@ -60,7 +60,7 @@ class Dialogue:
         )
         self._ear = watched(asyncio.create_task(self._hear(), name=f"hear {self._name}"))
         if opened.respond and opened.rows and opened.rows[-1].role == "user":
-            self._replies.respond()
+            self._replies.take_up()
 
     # What the network process wants.
 

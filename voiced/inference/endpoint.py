@@ -16,6 +16,7 @@ import msgspec
 
 from voiced.errors import VoicedError
 from voiced.inference import persona
+from voiced.inference.phrases import spoken
 from voiced.messages.inference import Declaration, Row, Settings
 
 INSTRUCTIONS: Final = (
@@ -30,7 +31,6 @@ _MAX_ROUNDS: Final = 4
 """Tool rounds within one answer."""
 _ROWS: Final = 40
 """Rows of the conversation that the model is shown."""
-_MARKUP: Final = str.maketrans("", "", "*#`_~")
 
 
 class EndpointFailed(VoicedError):
@@ -142,11 +142,6 @@ def turns(instructions: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
             role = row.role if row.role in {"user", "assistant"} else "system"
             messages.append({"role": role, "content": row.text})
     return messages
-
-
-def spoken(text: str) -> str:
-    """Return words without the marks that only a reader makes sense of."""
-    return text.translate(_MARKUP)
 
 
 def _tool(tool: Declaration) -> dict[str, Any]:

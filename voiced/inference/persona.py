@@ -17,6 +17,8 @@ call = ""                   # a tool to call with the reply, if the conversation
 [[rule]]                    # the last rule hears everything
 heard = ['']
 replies = ["Tell me more."]
+[tools]                     # what is said around tool calls: see `phrases`
+done = ["Done."]
 ```
 """
 
@@ -31,6 +33,7 @@ from typing import Annotated, Final
 import msgspec
 
 from voiced.errors import ConfigError
+from voiced.inference.phrases import Phrases
 from voiced.messages.inference import Row
 
 DEFAULT: Final = "host"
@@ -55,6 +58,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: str
     slots: dict[str, str] = {}
     rule: Annotated[tuple[Rule, ...], msgspec.Meta(min_length=1)]
+    tools: Phrases = Phrases()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +74,9 @@ class Persona:
     def __init__(self, file: _File, source: str) -> None:
         self.name = file.name
         self.slots = file.slots
+        self.phrases = file.tools
         self.rules: list[tuple[list[re.Pattern[str]], Rule]] = []
-        problems: list[str] = []
+        problems = [f"{source}: {problem}" for problem in file.tools.problems()]
         known = set(file.slots)
         for number, rule in enumerate(file.rule, 1):
             try:
@@ -96,6 +101,7 @@ class Talk:
 
     def __init__(self, persona: Persona) -> None:
         self._persona = persona
+        self.phrases = persona.phrases
         self._slots = dict(persona.slots)
         self._used = [0] * len(persona.rules)
 

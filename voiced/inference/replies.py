@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from voiced.inference.conversation import Conversation
 from voiced.inference.engines import Engines, Voices
+from voiced.inference.errand import Begun, Result
 from voiced.inference.models import EngineUnavailable
 from voiced.inference.reply import Answerer
 from voiced.inference.speech import Clauses
@@ -92,7 +93,8 @@ class Replies:
         self._calls = itertools.count(1)
         self._responses: dict[str, _Response] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._results: dict[str, asyncio.Future[str]] = {}
+        self._results: dict[str, asyncio.Future[Result]] = {}
+        self._unsaid: list[str] = []
         self._sounding_until = 0
         self._closed = False
         self._mute: set[str] = set()
@@ -109,7 +111,12 @@ class Replies:
 
     def respond(self) -> None:
         """Answer what the visitor said since the last answer."""
-        self._start(lambda: self._answerer.answer(self._rows, self))
+        self._start(self._answer)
+
+    def take_up(self) -> None:
+        """Answer what the rows that this conversation began with leave unanswered."""
+        self._answerer.take_up()
+        self.respond()
 
     def say(self, text: str) -> None:
         """Speak `text` as it is, after what is being said."""
@@ -141,7 +148,7 @@ class Replies:
         """Take what came of a tool call; one that nobody waits for is ignored."""
         waiting = self._results.pop(call_id, None)
         if waiting is not None and not waiting.done():
-            waiting.set_result(result if ok else f"error: {result}")
+            waiting.set_result(Result(ok=ok, text=result))
 
     def close(self) -> None:
         """Stop everything without a word."""
@@ -273,17 +280,42 @@ class Replies:
         )
         return call_id
 
+    def begin(self, name: str, arguments: str) -> Begun:
+        """Call a tool; its result comes by the future."""
+        call_id = self.tell(name, arguments)
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._results[call_id] = result
+        return Begun(call_id=call_id, result=result)
+
+    def drop(self, call_id: str) -> None:
+        """Take a call back whose result has not come."""
+        if self._results.pop(call_id, None) is not None:
+            self._send(messages.ToolCancelled(conversation=self._name, call_id=call_id))
+
     async def call(self, name: str, arguments: str) -> str:
         """Call a tool and return what it said."""
-        call_id = self.tell(name, arguments)
-        result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._results[call_id] = result
+        begun = self.begin(name, arguments)
         try:
-            return await result
+            result = await begun.result
         except asyncio.CancelledError:
-            self._results.pop(call_id, None)
-            self._send(messages.ToolCancelled(conversation=self._name, call_id=call_id))
+            self.drop(begun.call_id)
             raise
+        return result.text if result.ok else f"error: {result.text}"
+
+    def announce(self, text: str) -> None:
+        """Say something of its own accord, but not into what the visitor is saying."""
+        if self._turns.speaking or self._turns.settling:
+            self._unsaid.append(text)
+        elif not self._closed:
+            self.say(text)
+
+    async def _answer(self) -> AsyncGenerator[str, None]:
+        unsaid, self._unsaid = self._unsaid, []
+        for text in unsaid:
+            yield f"{text} "
+        async with contextlib.aclosing(self._answerer.answer(self._rows, self)) as words:
+            async for delta in words:
+                yield delta
 
     # Small things.
 

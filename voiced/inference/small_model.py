@@ -14,7 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from voiced.inference import models
-from voiced.inference.endpoint import INSTRUCTIONS, spoken, turns
+from voiced.inference.endpoint import INSTRUCTIONS, turns
+from voiced.inference.phrases import spoken
 from voiced.inference.worker import Worker
 from voiced.messages.inference import Row, Settings
 

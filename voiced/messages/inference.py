@@ -78,6 +78,8 @@ class Declaration(Record, frozen=True, kw_only=True):
     description: str = ""
     parameters: str = "{}"
     """JSON Schema of the arguments."""
+    blocking: bool = True
+    """Whether the reply waits for the result."""
 
 
 class Engine(Record, frozen=True, kw_only=True):

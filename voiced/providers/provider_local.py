@@ -315,7 +315,12 @@ def _declared(conn: Connection, tools: Sequence[ToolDeclaration]) -> wire.Tools:
     return wire.Tools(
         conversation=conn.name,
         declarations=tuple(
-            wire.Declaration(name=tool.name, description=tool.description, parameters=tool.schema)
+            wire.Declaration(
+                name=tool.name,
+                description=tool.description,
+                parameters=tool.schema,
+                blocking=tool.blocking,
+            )
             for tool in tools
         ),
     )
