@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from voiced import cli
-from voiced.control.traces import Recording, Spoken, Trace, TraceRow, write_trace
+from voiced.control.traces import Recording, Spoken, Trace, TraceRow, Turn, write_trace
 from voiced.errors import ExitCode
 from voiced.mind import journal
 from voiced.mind.effects import Row
@@ -64,7 +64,8 @@ def trace(stem: str, *rows: TraceRow, day: int = 1, agent: str = "voice_agent") 
     return Trace(
         session_id=stem, agent=agent, provider="echo", model="m", mode="continuous",
         started=at(0, day), ended=at(65, day), end_reason="disconnect", cost_usd=0.125,
-        resume_handle="h", legs=[], transcript=list(rows), latencies_s=[0.5], told=[],
+        resume_handle="h", legs=[], transcript=list(rows), told=[],
+        turns=[Turn(at=at(1, day), leg=1, response="r", latency_s=0.5)],
     )  # fmt: skip
 
 

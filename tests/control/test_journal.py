@@ -280,9 +280,10 @@ def test_a_trace_is_what_the_journal_told_last() -> None:
             journal.RowLine(**AT, row=row("1.2", "noise", 1)),
             journal.RowLine(**AT, row=row("1.1", "hello")),
             journal.RowGone(**AT, id="1.2"),
-            journal.CostLine(**AT, leg=1, usd=0.1, conversation_usd=0.25),
+            journal.CostLine(**AT, leg=1, usd=0.1, conversation_usd=0.25, response="r"),
             journal.HandleLine(**AT, leg=1, handle="h"),
-            journal.LatencyLine(**AT, response="r", seconds=0.5),
+            journal.LatencyLine(**AT, leg=1, response="r", seconds=0.5),
+            journal.ReplyLine(**AT, leg=1, response="r", status="completed", rows=("1.1",)),
             journal.StatusLine(**AT, source="audio", code="lost", sentence="gone"),
             journal.Ended(**AT, end_reason="budget", conversation_usd=0.5, handle="h2"),
         ),
@@ -291,7 +292,40 @@ def test_a_trace_is_what_the_journal_told_last() -> None:
     assert [(each.id, each.message) for each in trace.transcript] == [("1.1", "hello")]
     assert (trace.end_reason, trace.cost_usd, trace.resume_handle) == ("budget", 0.5, "h2")
     assert (trace.agent, trace.provider, len(trace.legs)) == ("a", "echo", 1)
-    assert (trace.latencies_s, trace.told[0].sentence) == ([0.5], "gone")
+    assert trace.told[0].sentence == "gone"
+    assert trace.turns == [
+        traces.Turn(
+            at=AT["at"], leg=1, response="r", status="completed", rows=["1.1"], latency_s=0.5,
+            cost_usd=0.1,
+        )
+    ]  # fmt: skip
+
+
+def spent(response: str, usd: float, leg: int = 1) -> journal.CostLine:
+    return journal.CostLine(**AT, leg=leg, usd=usd, conversation_usd=0.0, response=response)
+
+
+def test_a_turn_costs_what_was_spent_since_the_one_before() -> None:
+    """Time on the line counts for the reply that follows; a late account for its own."""
+    ends = journal.ReplyLine(**AT, leg=1, response="b", status="cancelled", rows=())
+    told = (spent("", 1.0), spent("a", 2.0), spent("", 4.0), ends, spent("a", 8.0), spent("", 16.0))
+    turns = traces.trace_of("s", lines(BEGAN, *told), "").turns
+    assert [(turn.response, turn.status, turn.cost_usd) for turn in turns] == [
+        ("a", "", 11.0), ("b", "cancelled", 4.0),
+    ]  # fmt: skip
+
+
+@given(
+    st.lists(
+        st.builds(spent, st.sampled_from(["", "a", "b"]), st.integers(1, 9), st.integers(1, 2)),
+        max_size=30,
+    )
+)
+def test_no_cent_of_a_turn_is_told_twice(costs: list[journal.CostLine]) -> None:
+    turns = traces.trace_of("s", lines(BEGAN, *costs), "").turns
+    last = max((at for at, cost in enumerate(costs) if cost.response), default=-1)
+    assert sum(turn.cost_usd for turn in turns) == sum(cost.usd for cost in costs[: last + 1])
+    assert len({(turn.leg, turn.response) for turn in turns}) == len(turns)
 
 
 def test_a_trace_is_in_the_order_in_which_things_began() -> None:
@@ -331,6 +365,13 @@ def test_closing_replaces_the_journal_by_its_trace(tmp_path: Path) -> None:
     assert traces.leftovers(tmp_path) == []
     assert traces.close_journal(path) is None
     assert stat.S_IMODE((tmp_path / "s.json").stat().st_mode) == 0o600
+
+
+def test_a_journal_without_a_byte_is_no_session(tmp_path: Path) -> None:
+    path = traces.journal_path(tmp_path, "s")
+    path.touch()
+    assert traces.close_journal(path) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_forgetting_erases_journal_and_trace(tmp_path: Path) -> None:

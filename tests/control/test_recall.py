@@ -12,12 +12,17 @@ from voiced.mind.effects import Recall
 NOW = datetime.datetime(2026, 11, 23, 20, 0, tzinfo=datetime.UTC)
 
 
+LEG = traces.Leg(
+    at=NOW.isoformat(), leg=1, resumed="fresh", reason="connect", service_session="x"
+)
+
+
 def trace(folder: Path, stem: str, **fields: object) -> traces.Trace:
     given: dict[str, object] = {
         "session_id": stem, "agent": "a", "provider": "local", "model": "small",
         "mode": "continuous", "started": NOW.isoformat(), "ended": NOW.isoformat(),
-        "end_reason": "disconnect", "cost_usd": 0.0, "resume_handle": "h", "legs": [],
-        "latencies_s": [], "told": [],
+        "end_reason": "disconnect", "cost_usd": 0.0, "resume_handle": "h", "legs": [LEG],
+        "told": [],
         "transcript": [traces.TraceRow(
             role="user", message="Good evening.", id="1.1", timestamp=NOW.isoformat(), type="text",
             metadata="{}", session_id=stem,
@@ -65,6 +70,13 @@ def test_a_named_trace_that_is_none_says_so(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text("{}")
     assert "one.json cannot be gone on with" in found(tmp_path, file=str(tmp_path / "one.json"))
     assert "No such file" in found(tmp_path, file=str(tmp_path / "two.json"))
+
+
+def test_one_that_was_cut_while_it_began_is_passed_over(tmp_path: Path) -> None:
+    trace(tmp_path, "20261101_100000_local_small_1", end_reason="crash")
+    trace(tmp_path, "20261102_100000_local_small_2", end_reason="crash", legs=[], transcript=[])
+    trace(tmp_path, "20261103_100000_default_default_3", end_reason="crash", legs=[], provider="")
+    assert found(tmp_path) == found(tmp_path, within_s=60) == "20261101_100000_local_small_1"
 
 
 def test_after_a_power_cut_only_the_very_last_and_only_a_fresh_one(tmp_path: Path) -> None:

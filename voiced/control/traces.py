@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -33,9 +33,9 @@ def journal_path(folder: Path, session_id: str) -> Path:
     return folder / f"{session_id}{JOURNAL}"
 
 
-def line_job(folder: Path, session_id: str, line: str) -> Append:
-    """Return the job that writes one line of a session."""
-    return Append(path=journal_path(folder, session_id), line=line)
+def line_job(folder: Path, session_id: str, line: str, *, sync: bool = False) -> Append:
+    """Return the job that writes one line of a session, and where `sync`, puts it on the disk."""
+    return Append(path=journal_path(folder, session_id), line=line, sync=sync)
 
 
 def close_job(path: Path, end_reason: str = "") -> Finish:
@@ -78,6 +78,9 @@ def close_journal(path: Path, end_reason: str = "") -> Path | None:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return None
+    if not any(lines):
+        path.unlink()  # The power went before its first line was on the disk.
+        return None
     stem = path.name.removesuffix(JOURNAL)
     trace = trace_of(stem, lines, end_reason)
     target = path.with_name(f"{stem}{TRACE}")
@@ -94,6 +97,24 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     resumed: str
     reason: str
     service_session: str
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One reply, and what came before it since the one before."""
+
+    at: str
+    """When the first was told of it."""
+    leg: int
+    response: str
+    """The service's name for it."""
+    status: str = ""
+    """completed, cancelled or failed; "" = its end was never told."""
+    rows: list[str] = []
+    """Ids of its rows."""
+    latency_s: float | None = None
+    """User's end to first sound; None = nothing sounded, or nobody had spoken."""
+    cost_usd: float = 0.0
+    """With all that was spent since the turn before: time on the line, transcriptions."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,8 +180,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's own; "" = there is none."""
     legs: list[Leg]
     transcript: list[TraceRow]
-    latencies_s: list[float]
-    """User's end to first sound, a number a reply."""
+    turns: list[Turn] = []
     told: list[Told]
     spoken: list[Spoken] = []
     recordings: list[Recording] = []
@@ -248,7 +268,9 @@ class _Reading:
         self._usd = 0.0
         self._rows: dict[str, Row] = {}
         self._legs: list[Leg] = []
-        self._latencies: list[float] = []
+        self._turns: dict[tuple[int, str], Turn] = {}
+        self._unspent = 0.0
+        """USD that no turn has taken yet."""
         self._told: list[Told] = []
         self._spoken: dict[str, Spoken] = {}
         self._recordings: dict[str, Recording] = {}
@@ -258,7 +280,8 @@ class _Reading:
         match line:
             case journal.Began():
                 self._began = line
-                self._rows, self._legs, self._latencies, self._told = {}, [], [], []
+                self._rows, self._legs, self._turns, self._told = {}, [], {}, []
+                self._unspent = 0.0
                 self._spoken, self._recordings = {}, {}
             case journal.LegBegan():
                 self._legs.append(
@@ -273,8 +296,15 @@ class _Reading:
                 self._handle = line.handle
             case journal.CostLine():
                 self._usd = line.conversation_usd
+                self._unspent += line.usd
+                if line.response:
+                    self._turn(line.leg, line.response, line.at)
             case journal.LatencyLine():
-                self._latencies.append(line.seconds)
+                self._turn(line.leg, line.response, line.at, latency_s=line.seconds)
+            case journal.ReplyLine():
+                self._turn(
+                    line.leg, line.response, line.at, status=line.status, rows=list(line.rows)
+                )
             case journal.StatusLine():
                 self._told.append(
                     Told(at=line.at, source=line.source, code=line.code, sentence=line.sentence)
@@ -290,6 +320,12 @@ class _Reading:
             case _:
                 assert_never(line)
         self._at = line.at
+
+    def _turn(self, leg: int, response: str, at: str, **news: Any) -> None:
+        """Take what is told of a reply, with what was spent up to now."""
+        known = self._turns.get((leg, response)) or Turn(at=at, leg=leg, response=response)
+        usd, self._unspent = known.cost_usd + self._unspent, 0.0
+        self._turns[leg, response] = msgspec.structs.replace(known, cost_usd=usd, **news)
 
     def trace(self, end_reason: str) -> Trace:
         """Return the whole; without a word about its end it broke off."""
@@ -307,7 +343,7 @@ class _Reading:
             resume_handle=self._handle,
             legs=self._legs,
             transcript=[_without_index(row) for row in sorted(self._rows.values(), key=_place)],
-            latencies_s=self._latencies,
+            turns=list(self._turns.values()),
             told=self._told,
             spoken=list(self._spoken.values()),
             recordings=list(self._recordings.values()),

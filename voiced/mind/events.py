@@ -47,7 +47,9 @@ def _fact(s: AgentState, event: wire.LegMessage) -> None:
         case wire.Usage():
             leg = s.cost.leg(event.leg)
             if leg is not None:
-                machine.book(s, leg, leg.usage(event), event.detail)
+                machine.book(
+                    s, leg, leg.usage(event), event.detail, "" if event.aside else event.response
+                )
         case wire.Heard() if event.cut and s.hands.audio == "absent":
             pass  # Where there is no loudspeaker the words stand as text.
         case wire.Heard():
@@ -195,7 +197,8 @@ def _response_started(s: AgentState, session: Session, event: wire.ResponseStart
 def _assistant_text(s: AgentState, session: Session, event: wire.AssistantText) -> None:
     s.emit(*s.transcript.assistant_text(event, s.now))
     if event.response == s.reply.response and event.text.strip():
-        s.reply.words = True
+        s.reply.words = s.reply.words_last = True
+        session.awaits_goodbye = False
         watch.reply_moved(s)
 
 
@@ -217,6 +220,17 @@ def _response_done(s: AgentState, session: Session, event: wire.ResponseDone) ->
             event.leg, event.response, event.status, s.now, leads=own and reply.calls
         )
     )
+    s.journal(
+        journal.ReplyLine,
+        leg=event.leg,
+        response=event.response,
+        status=event.status,
+        rows=tuple(
+            turn.rows[0].id
+            for turn in s.transcript.turns.of_response(event.leg, event.response)
+            if turn.rows
+        ),
+    )
     if not own:
         return
     reply.running, reply.status = False, event.status
@@ -230,14 +244,18 @@ def _response_done(s: AgentState, session: Session, event: wire.ResponseDone) ->
         reply.heard = True
     else:
         reply.heard_by = s.after(s.metered.buffered_s + HEARD_GRACE_S)
-    if session.closing:
+    if session.awaits_goodbye:
+        session.closing_by = s.after(tools.GOODBYE_S)
+    elif session.closing:
         session.closing_by = max(session.closing_by, reply.heard_by or 0)
 
 
 def _reply_heard(s: AgentState, event: wire.ReplyHeard) -> None:
     if event.latency_s >= 0 and event.leg == s.leg and s.session is not None:
         s.metered.latency_s = event.latency_s
-        s.journal(journal.LatencyLine, response=event.response, seconds=event.latency_s)
+        s.journal(
+            journal.LatencyLine, leg=event.leg, response=event.response, seconds=event.latency_s
+        )
     spans.heard(s, event)
     turns = s.transcript.turns.of_response(event.leg, event.response)
     s.emit(*s.captions.ended(turns, s.now.mono_ns))
@@ -260,10 +278,22 @@ def _meter(s: AgentState, session: Session, event: wire.Meter) -> None:
         s.reply.heard_by = s.after(event.buffered_s + HEARD_GRACE_S)
         if session.closing:
             session.closing_by = max(session.closing_by, s.reply.heard_by)
+    if session.said_goodbye:
+        _goodbye_sounds(s, session, event.buffered_s > 0)
     leg = s.cost.leg(event.leg)
     if leg is not None:
         idle = not (s.user_speaking or s.waiting or s.reply.running or event.response_running)
         machine.book(s, leg, leg.meter(event, idle=idle))
+
+
+def _goodbye_sounds(s: AgentState, session: Session, sounds: bool) -> None:
+    """A reply whose call is not answered may never be told to be over: it is, once all sounded."""
+    if not s.reply.running:
+        return
+    if sounds:
+        session.closing_by = s.after(tools.CLOSING_S)
+    elif s.reply.speaking or s.hands.audio == "absent":
+        session.closing_by = min(session.closing_by, s.after(HEARD_GRACE_S))
 
 
 def _signal(s: AgentState, session: Session, event: wire.ProviderSignal) -> None:

@@ -65,13 +65,27 @@ class CostLine(Line, frozen=True, kw_only=True, tag="cost"):
     usd: float
     conversation_usd: float
     detail: str = ""
+    response: str = ""
+    """What it was for; "" = no reply of its own: time, a transcription."""
 
 
 class LatencyLine(Line, frozen=True, kw_only=True, tag="latency"):
     """One turn: user's end to first sound."""
 
+    leg: int = 0
     response: str
     seconds: float
+
+
+class ReplyLine(Line, frozen=True, kw_only=True, tag="reply"):
+    """The service has said all of a reply, or given it up."""
+
+    leg: int
+    response: str
+    status: str
+    """completed, cancelled or failed."""
+    rows: tuple[str, ...]
+    """Its rows, the first of each of its turns."""
 
 
 class StatusLine(Line, frozen=True, kw_only=True, tag="status"):
@@ -121,8 +135,8 @@ class Ended(Line, frozen=True, kw_only=True, tag="ended"):
 
 
 AnyLine: TypeAlias = (
-    Began | LegBegan | RowLine | RowGone | HandleLine | CostLine | LatencyLine | StatusLine
-    | SpokenLine | RecordingLine | Ended
+    Began | LegBegan | RowLine | RowGone | HandleLine | CostLine | LatencyLine | ReplyLine
+    | StatusLine | SpokenLine | RecordingLine | Ended
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -273,8 +273,10 @@ def _meter_leg(s: AgentState, session: Session) -> None:
     )
 
 
-def book(s: AgentState, leg: LegCost, usd: float, detail: str = "") -> None:
-    """Tell the ledger and the journal what was booked."""
+def book(
+    s: AgentState, leg: LegCost, usd: float, detail: str = "", response: str | None = None
+) -> None:
+    """Tell the ledger and the journal what was booked; without a name it is the running reply's."""
     if usd <= 0:
         return
     s.emit(Spend(session_id=leg.session_id, provider=leg.provider, model=leg.model, usd=usd))
@@ -288,7 +290,13 @@ def book(s: AgentState, leg: LegCost, usd: float, detail: str = "") -> None:
             usd=usd,
             conversation_usd=s.cost.conversation,
             detail=detail,
+            response=running_response(s) if response is None else response,
         )
+
+
+def running_response(s: AgentState) -> str:
+    """Return the name of the reply that runs; "" = none does."""
+    return s.reply.response if s.reply.running else ""
 
 
 def leg_over(s: AgentState) -> None:

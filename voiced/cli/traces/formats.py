@@ -101,7 +101,7 @@ def text_of(past: Past) -> str:
         f"began {trace.started}",
         standing,
         f"cost ${trace.cost_usd:.4f}, {_connections(trace)}"
-        + (f", {_latency(trace)}" if trace.latencies_s else ""),
+        + (f", {_latency(found)}" if (found := _latencies(trace)) else ""),
         *(f"recording {each.file}, {each.seconds:.1f} s" for each in trace.recordings),
         "",
     ]
@@ -113,8 +113,11 @@ def _connections(trace: Trace) -> str:
     return "1 connection" if count == 1 else f"{count} connections"
 
 
-def _latency(trace: Trace) -> str:
-    ordered = sorted(trace.latencies_s)
+def _latencies(trace: Trace) -> list[float]:
+    return sorted(turn.latency_s for turn in trace.turns if turn.latency_s is not None)
+
+
+def _latency(ordered: list[float]) -> str:
     return f"{ordered[len(ordered) // 2]:.2f} s to the first sound (median)"
 
 
