@@ -244,7 +244,7 @@ def _answered(pending: _Pending, text: str, lexicon: Lexicon) -> _Reading:
         if chosen is None:
             return None
         tool, values = pending.tools[chosen]
-        filling = filling_in.fill(tool.slots, marked(heard, tool))
+        filling = Filling()
     filling.values = {**values, **filling.values}
     return _complete(tool, filling)
 

@@ -24,6 +24,7 @@ _HOMOPHONES: Final = {
         "grain": "green", "grey": "gray", "wide": "white", "yell": "yellow",
     }.items()
 }  # fmt: skip
+_VOWELS: Final = re.compile("[aeiouy]+")
 _LEAST_CODE: Final = 5
 """Two words run together are compared by so many sounds at least."""
 
@@ -68,9 +69,16 @@ def run_together(words: Sequence[Word], at: int, first: str, then: Collection[st
     for word in sorted(then):
         for form in (first + word, first + "s" + word):
             slips = edits(heard, sounds(form), 1)
-            if slips == 0 or (slips == 1 and words[at + 1].text.endswith(word)):
+            if slips == 0 or (slips == 1 and _rhymes(words[at + 1].text, word)):
                 return word
     return ""
+
+
+def _rhymes(one: str, other: str) -> bool:
+    """Whether two words end alike: spread and red do, bright and red do not."""
+    vowels = [_VOWELS.findall(word)[-1:] for word in (one, other)]
+    same = bool(vowels[0] and vowels[1]) and vowels[0][0][0] == vowels[1][0][0]
+    return same and sounds(one).endswith(sounds(other))
 
 
 @lru_cache(maxsize=4096)
