@@ -36,7 +36,7 @@ SEED = int(os.environ.get("VOICED_SEED", "7"))
 ALL = KILLS > 1
 LAST_S = 1.0
 """What may be missing before the cut."""
-MOMENT_S = (0.3, 6.0) if ALL else (0.3, 2.0)
+MOMENT_S = (0.3, 5.0) if ALL else (0.3, 2.0)
 END_S = 5.0
 """What processes without their control get to end in, on a busy machine."""
 CHILDREN = ["audio", "network", "recorder", "tools", "scripts of voice_agent", "midi"]
@@ -270,7 +270,7 @@ class Evening:
         daemon.until(lambda: len(self.cloud.rows(started)) >= len(rows), 10.0, "the old rows")
         assert self.cloud.rows(started)[: len(rows)] == rows, "the old rows first"
         resumed = daemon.ask(f"{A}/par/Sessionresume", wanted=lambda text: text != "Fresh session")
-        self._given(str(resumed[0]))
+        self._given(str(resumed[0]), cut_at - self._began(since, cut_at))
         self.recorded(path.parent, trace, cut_at)
 
     def recorded(self, folder: Path, trace: dict[str, Any], cut_at: float) -> None:
@@ -285,15 +285,26 @@ class Evening:
                 self.worst("missing ms of sound", round((ran_s - recorded_s) * 1000))
                 assert ran_s - recorded_s <= 2 * LAST_S, "of a busy machine's recorder"
 
-    def _given(self, resumed: str) -> None:
-        """Hold what Sessionresume says against what the service was given."""
+    def _began(self, since: int, cut_at: float) -> float:
+        """Return when the session that was cut had begun."""
+        told = self.daemon.client.all(f"{A}/cb/onSessionStart", since=since)
+        return max(m.at for m in told if m.at < cut_at)
+
+    def _given(self, resumed: str, old_s: float) -> None:
+        """Hold what Sessionresume says against what the service was given.
+
+        A service that remembers by itself is asked to; in its session's first second the name of
+        what it remembers may be missing, and the rows are given.
+        """
         newest = self.cloud.emulated.page("sessions")[-1]
-        if resumed.startswith("Replayed"):
+        self.worst(resumed.split()[0], self.most[resumed.split()[0]] + 1)
+        if self.cloud.provider == "openai_realtime":
             rows = int(resumed.split()[1])
             assert newest["received"].get("conversation.item.create", 0) >= rows > 0, newest
+        elif "native handle" in resumed:
+            assert newest["query"].get("resumed_chat_group_id"), newest
         else:
-            assert "native handle" in resumed
-            assert any("chat_group" in name for name in newest["query"]), newest
+            assert old_s < 1.5 * LAST_S, resumed
 
     def paid(self, bill: Bill, cut_at: float) -> None:
         """Hold the ledger against what the service had billed; each cut before took its second."""

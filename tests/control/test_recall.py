@@ -12,9 +12,7 @@ from voiced.mind.effects import Recall
 NOW = datetime.datetime(2026, 11, 23, 20, 0, tzinfo=datetime.UTC)
 
 
-LEG = traces.Leg(
-    at=NOW.isoformat(), leg=1, resumed="fresh", reason="connect", service_session="x"
-)
+LEG = traces.Leg(at=NOW.isoformat(), leg=1, resumed="fresh", reason="connect", service_session="x")
 
 
 def trace(folder: Path, stem: str, **fields: object) -> traces.Trace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voiced.control import traces
 from voiced.messages import network as wire
 from voiced.mind import effects, inputs
 from voiced.mind.effects import Row
@@ -97,6 +98,20 @@ def test_a_native_service_gets_its_handle_and_the_rows_in_case_it_refuses_it():
     assert len(hand.dialled[0].history) == 2
     hand.opened("native")
     assert hand.told["par", "Sessionresume"] == "Resumed via native handle (local)"
+
+
+def test_the_handle_of_what_it_goes_on_with_is_in_its_own_journal():
+    for resumed, kept in (("native", "h"), ("replay", "")):
+        hand = resuming(NATIVE)
+        hand.give(inputs.Recalled(session_id=asked(hand).session_id, past=past()))
+        hand.opened(resumed)
+        written = [e for e in hand.all if isinstance(e, effects.Journal)]
+        trace = traces.trace_of("new", [e.line.encode() for e in written], "")
+        assert trace.resume_handle == kept
+        # From its leg's beginning on it is a whole conversation, at once on the disk.
+        (whole,) = [n for n, e in enumerate(written) if '"kind":"leg"' in e.line]
+        assert written[whole].sync
+        assert sum('"kind":"row"' in e.line for e in written[:whole]) == len(ROWS)
 
 
 def test_a_handle_is_never_given_to_another_service():

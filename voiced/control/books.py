@@ -99,7 +99,9 @@ class Books:
     def journal(self, folder: Path, effect: effects.Journal) -> None:
         """Append a line to a session's journal; its first line decides the folder."""
         folder = self._folders.setdefault(effect.session_id, folder)
-        self._writer.submit(traces.line_job(folder, effect.session_id, effect.line))
+        self._writer.submit(
+            traces.line_job(folder, effect.session_id, effect.line, sync=effect.sync)
+        )
 
     def close_trace(self, effect: effects.TraceClosed) -> None:
         """Turn a session's journal into its trace."""

@@ -54,6 +54,10 @@ def recalled(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Re
 def _fitting(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Past | None:
     """Return the newest conversation that may be gone on with."""
     for trace in _newest(folder, damaged):
+        if not trace.legs and trace.end_reason in BROKEN_OFF:
+            # It was cut while it began: the rows that it goes on with may be missing, and nothing
+            # was said. What it was to go on with counts.
+            continue
         fits = (trace.provider, trace.model) == (wanted.provider, wanted.model)
         if wanted.within_s > 0:
             # After a power cut only the very last conversation counts, and only a fresh one.

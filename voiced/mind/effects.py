@@ -170,6 +170,9 @@ class Journal(Effect, frozen=True, kw_only=True):
     session_id: str
     line: str
     """JSON object."""
+    sync: bool = False
+    """On the disk at once, with all before it: a session that breaks off in its first second must not
+    be less than the one that it goes on with."""
 
 
 class TraceClosed(Effect, frozen=True, kw_only=True):

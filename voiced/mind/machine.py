@@ -210,6 +210,9 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
         began(s, session)
         s.emit(*s.transcript.show_recalled(s.now))
         s.callback("onSessionStart", session.id, session.provider, session.model)
+        if event.resumed == "native":
+            # The service tells a handle where it changes; this one came from another trace.
+            s.journal(journal.HandleLine, leg=s.leg, handle=session.handle)
     s.journal(
         journal.LegBegan,
         leg=s.leg,

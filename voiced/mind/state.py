@@ -78,6 +78,8 @@ class Reply(msgspec.Struct, kw_only=True):
     status: str = ""
     words: bool = False
     """It has words, or sounded."""
+    words_last: bool = False
+    """It has words behind its last tool call."""
     speaking: bool = False
     """It sounds."""
     heard: bool = True
@@ -127,7 +129,9 @@ class Session(msgspec.Struct, kw_only=True):
     """End reason, once the words that are sounding were heard."""
     closing_by: int = 0
     awaits_goodbye: bool = False
-    """Nothing sounded when the model hung up: its goodbye may come behind the call."""
+    """Nothing was said when the model hung up: its goodbye may come behind the call."""
+    said_goodbye: bool = False
+    """It was said before the call, which is not answered: the model would go on talking."""
     press_frame: int = -1
     """Talkconnects: near frame of the press that connected."""
     turn_end: int = -1
@@ -306,7 +310,10 @@ class AgentState:
         """Add a line to the running journal, if there is one."""
         if self.session is not None and self.tracing:
             line = kind(at=stamps.iso(self.now), mono_ns=self.now.mono_ns, **fields)  # type: ignore[arg-type]
-            self.out.append(Journal(session_id=self.session.id, line=journal.encode(line)))
+            sync = kind in (journal.LegBegan, journal.HandleLine)
+            self.out.append(
+                Journal(session_id=self.session.id, line=journal.encode(line), sync=sync)
+            )
 
     def restyle(self) -> None:
         """Hand the transcript what the operator wants of it now."""
