@@ -171,8 +171,8 @@ class Journal(Effect, frozen=True, kw_only=True):
     line: str
     """JSON object."""
     sync: bool = False
-    """On the disk at once, with all before it: a session that breaks off in its first second must not
-    be less than the one that it goes on with."""
+    """On the disk at once, with all before it: a session that breaks off in its first second is not
+    to be less than the one that it goes on with."""
 
 
 class TraceClosed(Effect, frozen=True, kw_only=True):
