@@ -48,10 +48,12 @@ def test_every_key_is_in_the_sample_with_its_mark() -> None:
                 found[key] = entry[2]
     declared = applies_by_key()
     assert declared.pop("agent.pages") == "next session"
-    # A table of tables, of any model's name: its mark stands at the head.
-    assert declared.pop("prices") == "live"
-    assert re.search(r"^\[prices\] +# \(live\)", text, re.MULTILINE)
-    assert {key: mark for key, mark in found.items() if not key.startswith("prices.")} == declared
+    # Tables of any model's, any camera's name: their mark stands at the head.
+    for named in ("prices", "cameras"):
+        assert declared.pop(named) == "live"
+        assert re.search(rf"^\[{named}\] +# \(live\)", text, re.MULTILINE)
+        found = {key: mark for key, mark in found.items() if not key.startswith(f"{named}.")}
+    assert found == declared
 
 
 # --- mistakes
@@ -73,6 +75,7 @@ name = "voiced"
 Volme = 1.0
 Volume = 3.0
 Apikey = "secret"
+Api_key = "secret"
 Provider = "lokal"
 Sessionstate = "active"
 [agent.pars]
@@ -100,7 +103,8 @@ audio_minute = 0.08
         'audio.virtual.input = 3: this must be a text in "quotes" or a table',
         "agent.voiced.par.Volme = 1.0: there is no such parameter. Did you mean Volume?",
         "agent.voiced.par.Volume = 3.0: must be 0 to 1",
-        "agent.voiced.par.Apikey",
+        "agent.voiced.par.Apikey = …: a key never stands in this file",
+        "agent.voiced.par.Api_key = …: there is no such parameter. Did you mean Apikey?",
         "Did you mean local?",
         "agent.voiced.par.Sessionstate",
         "agent.voiced.pars: there is no such key. Did you mean par?",

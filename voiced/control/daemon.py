@@ -17,6 +17,7 @@ import msgspec
 from voiced import __version__
 from voiced.control.archive import DAY_S
 from voiced.control.books import Books, moment
+from voiced.control.cameras import Cameras
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
 from voiced.control.config.values import first_values, folders_named, unknown_pages
 from voiced.control.config_tools import ConfigTools
@@ -124,6 +125,8 @@ class Daemon:
                 exited=self._exited,
                 inference_ready=lambda: self._reports.inference_ready(),
                 changed=self._arm,
+                from_camera=lambda message: self._cameras.take(message),
+                camera_greeting=lambda: self._cameras.greeting(),
                 roots=lambda: self._roots(),
             ),
         )  # fmt: skip
@@ -167,7 +170,10 @@ class Daemon:
             lambda what: int(getattr(self._loaded.config.osc.rates, what)),
         )  # fmt: skip
         self._door.share_frames(self._scripts.frames)
-        self._pictures = Pictures(self._minds.agents, self._send, lambda: None)
+        self._pictures = Pictures(self._minds.agents, self._send, lambda: self._cameras.look())
+        self._cameras = Cameras(
+            self._hands.camera, self._minds.agents, self._pictures.give, self._minds.put
+        )
         self._web = WebDoor(
             self.surface.agents, self._pictures.post, self._pictures.problem,
             lambda: self._hands.web_token,
@@ -263,6 +269,7 @@ class Daemon:
         self._due()
         self._notify.ready(self._status)
         self._door.said("/voiced/startup", __version__)
+        self._cameras.configure(self._loaded.config.cameras, self._loaded.folder)
         log.info(
             "= voiced %s runs, configuration %s, osc %s:%d",
             __version__, self._loaded.origin, self._loaded.config.osc.bind, self._door.port,
@@ -405,6 +412,8 @@ class Daemon:
         self._reports.exited(owner, sentence, asked)
 
     def _learn(self, catalogue: Catalogue) -> None:
+        if owner is Owner.CAMERA and not (asked or self._reports.stopping):
+            self._cameras.exited(sentence)
         """Judge, once, what the configuration says of providers, now that there are any."""
         if self._learned:
             return
@@ -599,6 +608,7 @@ class Daemon:
         self._hands.tell_roots()
         self._books.allowance.configure(wanted.config.budget)
         for agent, write in wanted.writes:
+        self._cameras.configure(wanted.config.cameras, self._loaded.folder)
             self._minds.put(agent, write)
         log.info("= reloaded, changed: %s", ", ".join(wanted.changed) or "nothing")
         if wanted.restart:

@@ -23,6 +23,7 @@ from voiced.control.web import TOKEN
 from voiced.lane.seam import Wake, datagram_pair
 from voiced.lane.words import DeviceSegment, LaneSegment, Owner
 from voiced.messages.audio import FromAudio, LaneChannels, OpenDevice, VirtualCard
+from voiced.messages.camera import FromCamera
 from voiced.messages.framing import Attach, Hello, LaneSeat, Message
 from voiced.messages.network import FromNetwork, SetKey, SetPrices, SetRoots
 from voiced.messages.recorder import FromRecorder
@@ -31,9 +32,9 @@ from voiced.messages.tools import FromTools
 
 APPEND_MS = 5
 """The near wake is set once per so many milliseconds of microphone."""
-UNHURRIED = (Owner.INFERENCE, Owner.RECORDER, Owner.TOOLS)
+UNHURRIED = (Owner.INFERENCE, Owner.RECORDER, Owner.TOOLS, Owner.CAMERA)
 """Children whose silence nobody hears: an engine loads its model, a disk is slow, a server sends
-megabytes."""
+megabytes, a picture is large."""
 STALLED_S = 1.0
 """If control itself did not run for so long, stamps are old through nobody's fault."""
 
@@ -52,6 +53,9 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     tools_greeting: Callable[[], Iterable[Message]]
     """The same for a fresh tools process."""
     inference_ready: Callable[[], None]
+    from_camera: Callable[[FromCamera], None]
+    camera_greeting: Callable[[], Iterable[Message]]
+    """The same for a fresh camera process."""
     """Inference says Hello."""
     changed: Callable[[], None]
     """A deadline or a state may have changed."""
@@ -112,7 +116,13 @@ class Hands:
     @property
     def children(self) -> tuple[Child[Any], ...]:
         """All children, wanted or not."""
-        return (self.audio, self.network, self.inference, self.recorder, self.tools, *self._scripts)
+        return (
+            self.audio, self.network, self.inference, self.recorder, self.tools, self.camera,
+            *self._scripts,
+        )  # fmt: skip
+        self.camera = self._child(
+            Owner.CAMERA, FromCamera, self._greet_camera, events.from_camera, ()
+        )
 
     def start(self) -> None:
         """Start what always runs; inference starts when network first speaks to it."""
@@ -336,6 +346,10 @@ class Hands:
     @staticmethod
     def _open_device(config: Config, folder: Path) -> OpenDevice:
         audio = config.audio
+    def _greet_camera(self) -> Iterable[Message]:
+        yield self._attach()
+        yield from self._events.camera_greeting()
+
         blocks = audio.blocksize
         if not isinstance(blocks, Blocks):
             blocks = Blocks(input=blocks, output=blocks)

@@ -68,6 +68,8 @@ class Pictures:
             case Callback(name="onSessionEnd") | Told(name="Videoin", page="par"):
                 self._newest.pop(agent, None)
                 self._changed()
+            case Told(name="Sessionstate"):
+                self._changed()
             case _:
                 pass
 

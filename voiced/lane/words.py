@@ -46,6 +46,7 @@ class Owner(Enum):
     SCRIPTS = "scripts"
     TOOLS = "tools"
     RECORDER = "recorder"
+    CAMERA = "camera"
 
 
 class Device(IntEnum):
@@ -61,6 +62,7 @@ class Device(IntEnum):
     SCRIPTS_STAMP = 12
     TOOLS_STAMP = 13
     RECORDER_STAMP = 14
+    CAMERA_STAMP = 15
     # Written by audio:
     CALLBACKS = 24
     """Blocks served since the segment was made: a heartbeat of the card itself."""
@@ -159,6 +161,7 @@ WRITERS: dict[Owner, tuple[frozenset[Device], frozenset[Lane]]] = {
     Owner.SCRIPTS: (frozenset({Device.SCRIPTS_STAMP}), frozenset()),
     Owner.TOOLS: (frozenset({Device.TOOLS_STAMP}), frozenset()),
     Owner.RECORDER: (frozenset({Device.RECORDER_STAMP}), frozenset()),
+    Owner.CAMERA: (frozenset({Device.CAMERA_STAMP}), frozenset()),
 }
 """Who writes what: the ownership table itself, checked by the tests."""
 

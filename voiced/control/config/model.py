@@ -29,6 +29,7 @@ RESTART = "restart"
 RESERVED = ("voiced", "captions", "metrics", "health")
 """Names no agent may have: they are other addresses."""
 _AGENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}")
+_CAMERA_NAME = re.compile(r"[A-Za-z0-9_]{1,32}")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -180,6 +181,16 @@ class StorageConfig(Table, frozen=True, kw_only=True):
     retention_days: Annotated[int, _live(ge=0, le=36_500)] = 0
 
 
+def _camera_problem(name: str, place: str) -> str:
+    if not _CAMERA_NAME.fullmatch(name):
+        return "a name has at most 32 letters, digits and underscores"
+    if not place.strip():
+        return "give a number, a device as /dev/video2, a stream's address or a film"
+    if "://" in place and "@" in place.split("://", 1)[1].split("/", 1)[0]:
+        return "a password never stands in this file: give the stream without one to this machine"
+    return ""
+
+
 class Config(Table, frozen=True, kw_only=True):
     """The whole configuration, checked."""
 
@@ -192,6 +203,8 @@ class Config(Table, frozen=True, kw_only=True):
     agent: tuple[AgentConfig, ...] = (AgentConfig(),)
     prices: Annotated[PriceList, _live()] = {}
     """[prices.<provider>."<model>"]: what a model costs you, where it is not what is known."""
+    cameras: Annotated[dict[str, str], _live()] = {}
+    """[cameras]: a name for `Videoin`, and where the camera is."""
     storage: StorageConfig = StorageConfig()
 
     def __post_init__(self) -> None:
@@ -202,6 +215,9 @@ class Config(Table, frozen=True, kw_only=True):
             raise ValueError(f"agent: two agents are named {', '.join(twice)}; rename one")
         if not names:
             raise ValueError("agent: there must be at least one [[agent]]")
+        for name, place in self.cameras.items():
+            if problem := _camera_problem(name, place):
+                raise ValueError(f"cameras.{name}: {problem}")
 
     def of(self, name: str) -> AgentConfig:
         """Return an agent's table by its name."""
