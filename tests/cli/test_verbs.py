@@ -96,6 +96,17 @@ def test_a_refusal_is_the_daemons_own_sentence(say) -> None:
     assert "Volume" in say("get", "Volumee").stderr
 
 
+@pytest.mark.parametrize("name", ["Apikey", "/voice_agent/par/Apikey"])
+def test_a_key_on_the_command_line_is_not_passed_on(say, daemon: Daemon, name: str) -> None:
+    since = daemon.mark()
+    done = say("set", name, "a-key-0123456789")
+    assert done.returncode == ExitCode.FAILED
+    assert "voiced key set" in done.stderr
+    assert "0123456789" not in done.stdout + done.stderr
+    assert daemon.ask("/voice_agent/par/Apikey/set") == (0,)
+    assert not daemon.client.all("/voiced/error", since=since)
+
+
 def test_help_comes_with_the_value(say) -> None:
     told = say("get", "--origin", "Volume").stdout
     assert "address  /voice_agent/par/Volume\n" in told

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests import planted
-from tests.daemon.rig import ROOT, Daemon
+from tests.daemon.rig import ECHO, ROOT, Daemon
 from tests.planted import LIKE_NOTHING
+from voiced.errors import ExitCode
 
 A = "/voice_agent"
 DROP_IN = Path(__file__).parent / "dropins" / "provider_leaky.py"
@@ -143,6 +147,46 @@ def test_a_crash_with_keys_in_memory_leaves_no_core(daemon: Daemon) -> None:
     assert (ended.si_code, ended.si_status) == (os.CLD_KILLED, signal.SIGSEGV), "not CLD_DUMPED"
     process.wait(10)
     assert not list((daemon.folder / "cores").iterdir())
+
+
+def test_a_key_in_a_wrong_place_is_not_repeated(tmp_path: Path) -> None:
+    """Each of these is somebody's slip; what is told of it, the daemon's end looks through."""
+    slips = tmp_path / planted.CREDENTIALS / "slips"
+    slips.mkdir(parents=True)
+    profile = {"Apikey": planted.OPENAI, "Api_key": planted.XAI, "openai_realtime": {"key": "x"}}
+    (slips / "evening.json").write_text(json.dumps(profile))
+    readable = tmp_path / "state" / "keys" / "gemini"
+    readable.parent.mkdir(parents=True, mode=0o700)
+    readable.write_text(planted.GEMINI)
+    readable.chmod(0o644)
+    agent = ECHO + f'Profilesfolder = "{slips}"\n'
+    with Daemon(tmp_path, agent, environment={"VOICED_LOG": "DEBUG"}) as daemon:
+        daemon.until(lambda: f"chmod 600 {readable}" in daemon.log, 10, "the refused file")
+        daemon.until(lambda: "a key never stands in a profile" in daemon.log, 10, "the profile's")
+        for address in ("apikey", "Apikeyy", "Apikey/append", "Apikey/norm", "*key", "Apikey/set"):
+            daemon.send(f"{A}/par/{address}", planted.HUME)
+        for args in ((planted.HUME, planted.HUME), (1, planted.HUME), (planted.HUME * 99,)):
+            daemon.send(f"{A}/par/Apikey", *args)
+        for address in ("/voiced/help", "/voiced/forget", "/voiced/subscribe", f"{A}/openai/key"):
+            daemon.send(address, planted.HUME)
+        for value in (f" {planted.XAI} ", planted.LIKE_NOTHING):
+            daemon.send(f"{A}/par/Apikey", value)
+        daemon.send("/voiced/sync", 1)
+        daemon.wait("/voiced/synced", 1)
+        daemon.send(f"{A}/par/Connect")
+        daemon.ask(f"{A}/par/Sessionstate", wanted="active")
+        daemon.send("/voiced/dump")
+        daemon.wait("/voiced/dump/done")
+        wrong = tmp_path / planted.CREDENTIALS / "wrong.toml"
+        wrong.write_text(
+            daemon.config_file.read_text()
+            + f'Apikey = "{planted.OPENAI}"\nApi_key = "{planted.OPENAI}"\n'
+        )
+        command = [sys.executable, "-m", "voiced.control", "run", "--config", str(wrong)]
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        assert told.returncode == ExitCode.CONFIG
+        assert "a key never stands in this file" in told.stderr
+        assert not planted.found_in(told.stdout + told.stderr)
 
 
 def test_a_changed_key_file_counts_after_sighup_and_a_key_by_osc_until_then(

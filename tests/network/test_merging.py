@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from voiced.messages.framing import Decoder, Hello
 from voiced.messages.network import AssistantText, FromNetwork, ResponseDone, UserText
+from voiced.messages.secrets import Secrets
 from voiced.network.merging import LONGEST, Merging
-from voiced.network.secrets import Secrets
 from voiced.network.service import Channel
 
 

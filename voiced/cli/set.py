@@ -7,7 +7,8 @@ import argparse
 from voiced.cli.link import address_of, linked, note, shown
 from voiced.cli.link import agents as agents_of
 from voiced.cli.link import arguments as where
-from voiced.errors import ExitCode
+from voiced.errors import ExitCode, VoicedError
+from voiced.parameters import ROWS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +29,23 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("name a parameter and its value, or use --forget")
     with linked(args) as link:
         address = address_of(link, args, args.name)
+        _refuse_key(address)
         for message in link.do(address, *_values(address, args.value)):
             if message.address == address:
                 print(" ".join(shown(argument) for argument in message.args))
             note(message)
     return ExitCode.DONE
+
+
+def _refuse_key(address: str) -> None:
+    """Refuse to pass on a key: the list of processes and the shell's history show it already."""
+    row = ROWS.get(address.rpartition("/")[2])
+    if row is not None and row.secret:
+        raise VoicedError(
+            "a key is not given on the command line: it would stand in the shell's history and in "
+            "the list of processes. Run `voiced key set SERVER` and type it; better have the "
+            "service make a new one, this one was shown"
+        )
 
 
 def _values(address: str, words: list[str]) -> list[str | int]:

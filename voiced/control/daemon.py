@@ -54,6 +54,7 @@ from voiced.messages.network import (
     ToNetwork,
     Value,
 )
+from voiced.messages.secrets import Secrets
 from voiced.mind import effects
 from voiced.mind.agent import Agent, AgentSetup, Attempts
 from voiced.mind.inputs import (
@@ -88,6 +89,7 @@ class Daemon:
         loaded: the configuration.
         state_dir: locked by the caller.
         reread: reads the configuration anew; ConfigError where it cannot be used.
+        secrets: what the log never shows; every key that is found or given is added.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Daemon:
         environment: Mapping[str, str],
         notify: Notify,
         reread: Callable[[], Loaded],
+        secrets: Secrets,
     ) -> None:
         self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
         self._notify, self._reread = notify, reread
@@ -114,7 +117,7 @@ class Daemon:
         self._books = Books(loop, state_dir, self._trouble)
         keys, key_problems = find_keys(state_dir, environment)
         self._hands = Hands(
-            loop, loaded.config, loaded.folder, state_dir, keys, environment,
+            loop, loaded.config, loaded.folder, state_dir, keys, environment, secrets,
             Events(
                 from_audio=lambda message: self._reports.from_audio(message),
                 from_network=lambda message: self._reports.from_network(message),

@@ -28,6 +28,7 @@ from voiced.messages.framing import Attach, Hello, LaneSeat, Message
 from voiced.messages.network import FromNetwork, SetKey, SetPrices, SetRoots
 from voiced.messages.recorder import FromRecorder
 from voiced.messages.scripts import FromScripts
+from voiced.messages.secrets import Secrets
 from voiced.messages.tools import FromTools
 
 APPEND_MS = 5
@@ -52,10 +53,10 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
     from_tools: Callable[[FromTools], None]
     tools_greeting: Callable[[], Iterable[Message]]
     """The same for a fresh tools process."""
-    inference_ready: Callable[[], None]
     from_camera: Callable[[FromCamera], None]
     camera_greeting: Callable[[], Iterable[Message]]
     """The same for a fresh camera process."""
+    inference_ready: Callable[[], None]
     """Inference says Hello."""
     changed: Callable[[], None]
     """A deadline or a state may have changed."""
@@ -81,6 +82,7 @@ class Hands:
         state_dir: Path,
         keys: Iterable[FoundKey],
         environment: Mapping[str, str],
+        secrets: Secrets,
         events: Events,
     ) -> None:
         self._loop, self._config, self._folder = loop, config, folder
@@ -89,6 +91,9 @@ class Hands:
         # Keys of tools reach the tools process by its channel, and nobody else.
         self.environment = scrubbed(environment, self._found.values(), config.variables)
         self._keys = dict(self._found)
+        self._secrets = secrets
+        for key in self._found.values():
+            secrets.add(key)
         self.device_fd, self.device = DeviceSegment.create()
         self._lane_fds: dict[str, int] = {}
         self.lanes: dict[str, LaneSegment] = {}
@@ -164,6 +169,7 @@ class Hands:
 
     def set_key(self, server: str, key: str) -> None:
         """Give network a key now and after each of its restarts."""
+        self._secrets.add(key)
         self._keys[server] = key
         if server != TOKEN:
             self.network.send(SetKey(server=server, key=key))

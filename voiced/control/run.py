@@ -21,6 +21,7 @@ from voiced.control.instance import LOCK_FILE
 from voiced.control.sdnotify import Notify
 from voiced.errors import ConfigError, ExitCode, VoicedError
 from voiced.lane.seam import hide_memory
+from voiced.messages.secrets import Redacted, Secrets
 
 log = logging.getLogger("voiced")
 
@@ -36,6 +37,8 @@ def run(config: str = "", settings: Sequence[str] = (), *, strict: bool = False)
     faulthandler.enable()
     # It reads the keys; what it starts inherits that there is no core of it.
     hide_memory()
+    secrets = Secrets()
+    sys.stdout, sys.stderr = Redacted(sys.stdout, secrets), Redacted(sys.stderr, secrets)
     _log_to_stderr()
     try:
         loaded = load(find(config, os.environ), settings, strict=strict)
@@ -49,7 +52,7 @@ def run(config: str = "", settings: Sequence[str] = (), *, strict: bool = False)
         with _only_instance(state_dir):
             if loaded.path is not None and not loaded.broken:
                 replace_file(state_dir / LAST_GOOD, loaded.text.encode())
-            return _in_a_loop(_serve(loaded, config, settings, state_dir))
+            return _in_a_loop(_serve(loaded, config, settings, state_dir, secrets))
     except _Unusable as error:
         log.error("! %s", error)
         return error.status
@@ -70,12 +73,14 @@ def _in_a_loop(serving: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     return status
 
 
-async def _serve(loaded: Loaded, config: str, settings: Sequence[str], state_dir: Path) -> ExitCode:
+async def _serve(
+    loaded: Loaded, config: str, settings: Sequence[str], state_dir: Path, secrets: Secrets
+) -> ExitCode:
     def reread() -> Loaded:
         return load(find(config, os.environ), settings, strict=True)
 
     loop = asyncio.get_running_loop()
-    daemon = Daemon(loop, loaded, state_dir, os.environ, Notify(os.environ), reread)
+    daemon = Daemon(loop, loaded, state_dir, os.environ, Notify(os.environ), reread, secrets)
     return await daemon.serve()
 
 

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from voiced.lane.seam import die_with_parent, hide_memory
-from voiced.network.secrets import Redacted, Secrets
+from voiced.messages.secrets import Redacted, Secrets
 
 # Before numpy is imported: its linear algebra would start a thread for every core.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"

@@ -38,9 +38,9 @@ from voiced.messages.network import (
     UserText,
     WarmUp,
 )
+from voiced.messages.secrets import Secrets
 from voiced.network.merging import Merging
 from voiced.network.seat import Seat
-from voiced.network.secrets import Secrets
 from voiced.network.wire import InferenceWire
 from voiced.providers import prices
 from voiced.providers.attempts import Attempts

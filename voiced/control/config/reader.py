@@ -187,10 +187,17 @@ def _read_dict(expected: shape.DictType, value: Any, key: str, problems: list[st
         for name, each in read.items():
             problem = check_value(name, each)
             if problem:
-                row = ROWS.get(name)
-                value_shown = "…" if row is not None and row.secret else shown(each)
-                problems.append(f"{key}.{name} = {value_shown}: {problem}")
+                told = "…" if _is_secret(name) else shown(each)
+                problems.append(f"{key}.{name} = {told}: {problem}")
     return read
+
+
+def _is_secret(name: str) -> bool:
+    """Tell whether what stands behind a name may be a key, though no parameter is called so."""
+    row = ROWS.get(name)
+    if row is not None:
+        return row.secret
+    return any(word in name.lower() for word in ("key", "token", "secret", "password"))
 
 
 def _read_union(expected: shape.UnionType, value: Any, key: str, problems: list[str]) -> Any:

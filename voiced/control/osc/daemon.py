@@ -103,6 +103,7 @@ class Daemon:
 
     def _help(self, peer: Peer, args: Sequence[Argument]) -> None:
         (address,) = words(args, 1, "takes an address, as /voice_agent/par/Volume")
+        _begun(address)
         answer = described(self._surface, address)
         if isinstance(answer, Refusal):
             self._replies.refusal(peer, address, answer)
@@ -115,6 +116,7 @@ class Daemon:
 
     def _forget(self, peer: Peer, args: Sequence[Argument]) -> None:
         (address,) = words(args, 1, "takes an address, as /voice_agent/par/Volume or /voice_agent")
+        _begun(address)
         agent = address[1:]
         if agent in self._surface.agents():
             for page in self._surface.pages(agent):
@@ -342,3 +344,9 @@ class Daemon:
             self._replies.refuse(
                 peer, f"/{agent}/conv/get", "busy", "too many answers are under way"
             )
+
+
+def _begun(address: str) -> None:
+    """Refuse what is no address without repeating it: it may be anything, a key too."""
+    if not address.startswith("/"):
+        raise Usage("an address begins with /, as /voice_agent/par/Volume")

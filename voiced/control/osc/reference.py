@@ -68,8 +68,6 @@ def _text(row: Row) -> str:
 
 def described(surface: Surface, address: str) -> Description | Refusal:
     """Return what /voiced/help tells of an address."""
-    if not address.startswith("/"):
-        return Refusal("bad_value", "an address begins with /, as /voice_agent/par/Volume")
     at = resolve(surface, address)
     match at:
         case AtParameter():

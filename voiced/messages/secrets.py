@@ -1,13 +1,15 @@
-"""What keeps keys out of everything that this process says: its log, its output, its sentences.
+"""What keeps keys out of everything that a process says: its log, its output, its sentences.
 
-No code of voiced writes a key anywhere; a drop-in, a library's exception or a service that quotes
-what it was sent might. So what leaves the process as text is looked through once more.
+No code of voiced writes a key anywhere; a drop-in, a library's exception, a service that quotes
+what it was sent or somebody who pastes one in the wrong place might. So what leaves a process that
+knows keys as text is looked through once more, for these and for what looks like a vendor's.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 from typing import TextIO, TypeVar
 from urllib.parse import quote, quote_plus
 
@@ -18,6 +20,11 @@ from voiced.messages.framing import Message
 HIDDEN = "[key]"
 SHORTEST = 8
 """Characters from which a text is taken for a key: a shorter one would blot out whole words."""
+
+_VENDORS = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:sk-[A-Za-z0-9_-]{20,}|AIza[A-Za-z0-9_-]{30,}|xai-[A-Za-z0-9]{20,})"
+)
+"""Keys of OpenAI, Google and xAI, as each begins; Hume's look like any identifier."""
 
 T = TypeVar("T", bound=Message)
 
@@ -42,12 +49,10 @@ class Secrets:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, HIDDEN)
-        return text
+        return _VENDORS.sub(HIDDEN, text)
 
     def hide_in(self, message: T) -> T:
         """Return a message whose sentence and code hold no key."""
-        if not self._forms:
-            return message
         told: dict[str, str] = {}
         for name in ("sentence", "code", "detail"):
             text = getattr(message, name, "")

@@ -7,11 +7,13 @@ import json
 import string
 from urllib.parse import quote, quote_plus, urlencode
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import planted
 from voiced.messages.network import LegTrouble, NetworkTrouble, UserText
-from voiced.network.secrets import HIDDEN, SHORTEST, Redacted, Secrets
+from voiced.messages.secrets import HIDDEN, SHORTEST, Redacted, Secrets
 
 SIGNS = string.ascii_letters + string.digits + string.punctuation
 KEYS = st.text(SIGNS, min_size=SHORTEST, max_size=60)
@@ -71,6 +73,25 @@ def test_sentences_and_codes_are_looked_through_and_words_of_visitors_are_not_ch
     assert secrets.hide_in(clean) is clean
     said = UserText(agent="a", leg=1, item="i", text="planted-key-123")
     assert secrets.hide_in(said) is said
+
+
+@pytest.mark.parametrize("key", planted.VENDORS.values())
+def test_a_stranger_that_looks_like_a_vendors_key_is_hidden(key: str) -> None:
+    shown = Secrets().hide(f"GET /v1?key={key}&x=1 {{'Authorization': 'Bearer {key}'}}")
+    assert (planted.found_in(shown) == []) == (key != planted.HUME), "that one is like any word"
+    assert "x=1" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "! task-0123456789012345678901234567 is over",
+        "disk-usage-of-the-whole-installation 12 %",
+        "AIzaSy is how Google's begin, sk-proj- OpenAI's, xai- xAI's",
+    ],
+)
+def test_what_is_no_key_stays(text: str) -> None:
+    assert Secrets().hide(text) == text
 
 
 def test_a_stream_writes_everything_but_the_key() -> None:
