@@ -125,11 +125,11 @@ class Daemon:
                 recorder_greeting=lambda: self._recordings.greeting(),
                 from_tools=lambda message: self._tool_servers.take(message),
                 tools_greeting=lambda: self._tool_servers.greeting(),
+                from_camera=lambda message: self._cameras.take(message),
+                camera_greeting=lambda: self._cameras.greeting(),
                 exited=self._exited,
                 inference_ready=lambda: self._reports.inference_ready(),
                 changed=self._arm,
-                from_camera=lambda message: self._cameras.take(message),
-                camera_greeting=lambda: self._cameras.greeting(),
                 roots=lambda: self._roots(),
             ),
         )  # fmt: skip
@@ -269,10 +269,10 @@ class Daemon:
         for source, sentence in self._start_problems:
             self._trouble(source, sentence)
         self._tool_servers.configure(self._loaded.config, self._loaded.folder)
+        self._cameras.configure(self._loaded.config.cameras, self._loaded.folder)
         self._due()
         self._notify.ready(self._status)
         self._door.said("/voiced/startup", __version__)
-        self._cameras.configure(self._loaded.config.cameras, self._loaded.folder)
         log.info(
             "= voiced %s runs, configuration %s, osc %s:%d",
             __version__, self._loaded.origin, self._loaded.config.osc.bind, self._door.port,
@@ -412,11 +412,11 @@ class Daemon:
             self._recordings.exited(sentence)
         if owner is Owner.TOOLS and not self._reports.stopping:
             self._tool_servers.exited(sentence, asked)
+        if owner is Owner.CAMERA and not (asked or self._reports.stopping):
+            self._cameras.exited(sentence)
         self._reports.exited(owner, sentence, asked)
 
     def _learn(self, catalogue: Catalogue) -> None:
-        if owner is Owner.CAMERA and not (asked or self._reports.stopping):
-            self._cameras.exited(sentence)
         """Judge, once, what the configuration says of providers, now that there are any."""
         if self._learned:
             return
@@ -608,10 +608,10 @@ class Daemon:
             self._configure_midi()
         self._config_tools.configure(wanted.config)
         self._tool_servers.configure(wanted.config, self._loaded.folder)
+        self._cameras.configure(wanted.config.cameras, self._loaded.folder)
         self._hands.tell_roots()
         self._books.allowance.configure(wanted.config.budget)
         for agent, write in wanted.writes:
-        self._cameras.configure(wanted.config.cameras, self._loaded.folder)
             self._minds.put(agent, write)
         log.info("= reloaded, changed: %s", ", ".join(wanted.changed) or "nothing")
         if wanted.restart:

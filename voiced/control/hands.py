@@ -117,6 +117,9 @@ class Hands:
             Owner.RECORDER, FromRecorder, self._greet_recorder, events.from_recorder, ()
         )
         self.tools = self._child(Owner.TOOLS, FromTools, self._greet_tools, events.from_tools, ())
+        self.camera = self._child(
+            Owner.CAMERA, FromCamera, self._greet_camera, events.from_camera, ()
+        )
 
     @property
     def children(self) -> tuple[Child[Any], ...]:
@@ -125,9 +128,6 @@ class Hands:
             self.audio, self.network, self.inference, self.recorder, self.tools, self.camera,
             *self._scripts,
         )  # fmt: skip
-        self.camera = self._child(
-            Owner.CAMERA, FromCamera, self._greet_camera, events.from_camera, ()
-        )
 
     def start(self) -> None:
         """Start what always runs; inference starts when network first speaks to it."""
@@ -346,16 +346,16 @@ class Hands:
         yield self._attach()
         yield from self._events.tools_greeting()
 
+    def _greet_camera(self) -> Iterable[Message]:
+        yield self._attach()
+        yield from self._events.camera_greeting()
+
     def _from_inference(self, message: Hello) -> None:
         """Inference says nothing after Hello; its words go over the wire to network."""
 
     @staticmethod
     def _open_device(config: Config, folder: Path) -> OpenDevice:
         audio = config.audio
-    def _greet_camera(self) -> Iterable[Message]:
-        yield self._attach()
-        yield from self._events.camera_greeting()
-
         blocks = audio.blocksize
         if not isinstance(blocks, Blocks):
             blocks = Blocks(input=blocks, output=blocks)
