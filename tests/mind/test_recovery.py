@@ -607,7 +607,8 @@ def test_end_conversation_waits_until_the_closing_words_were_heard() -> None:
     assert [tool.name for tool in hand.dialled[0].tools] == ["end_conversation"]
     begin_reply(hand)
     hang_up(hand)
-    assert hand.sent_of(wire.ToolResult)[0].ok  # type: ignore[attr-defined]
+    assert not hand.sent_of(wire.ToolResult), "the model has said goodbye and is not asked on"
+    assert [row[0] for row in hand.callbacks("onToolResult")] == ["c"]
     assert not hand.gate
     hand.leg_event(wire.ResponseDone, response="r1", status="completed")
     hand.sleep(1)
@@ -634,11 +635,57 @@ def test_the_goodbye_may_come_behind_the_call() -> None:
     assert hand.state == "ending"
 
 
+def test_a_reply_that_only_hangs_up_is_followed_by_a_goodbye() -> None:
+    hand = Hand().start().connected()
+    hand.user("I have to go")
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hang_up(hand)
+    assert hand.sent_of(wire.ToolResult)[0].ok  # type: ignore[attr-defined]
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    hand.leg_event(wire.ReplyHeard, response="r1")
+    hand.sleep(3)
+    assert hand.state == "armed"
+    hand.reply("farewell")
+    assert hand.state == "ending"
+
+
+def test_a_goodbye_ends_where_the_service_waits_for_a_result_to_end_it() -> None:
+    hand = Hand().start().connected()
+    begin_reply(hand)
+    hang_up(hand)
+    for buffered in (1.5, 0.5, 0.0, 0.3, 0.0):
+        hand.leg_event(
+            wire.Meter, seconds_sent=1.0, seconds_received=3.0, connected_s=4.0,
+            response_running=True, rx_age_s=0.1, buffered_s=buffered,
+        )  # fmt: skip
+        hand.sleep(1.9)
+        assert hand.state == "armed"
+    hand.sleep(0.1)
+    assert hand.state == "ending"
+    hand.closed(asked=True)
+    assert ended(hand) == ["end_conversation"]
+
+
+def test_what_sounds_before_another_tool_s_result_is_no_goodbye() -> None:
+    hand = Hand().start().connected()
+    begin_reply(hand)
+    hand.leg_event(wire.ToolCall, call_id="d", name="set_lights", arguments="{}")
+    hang_up(hand)
+    assert len(hand.sent_of(wire.ToolResult)) == 2
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text=" goodbye")
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    assert hand.state == "armed"
+    hand.leg_event(wire.ReplyHeard, response="r1")
+    assert hand.state == "ending"
+
+
 def test_end_conversation_has_a_deadline() -> None:
     hand = Hand().start().connected()
     hang_up(hand)
     hang_up(hand)
-    hand.sleep(2.1)
+    hand.sleep(4.9)
+    assert hand.state == "armed"
+    hand.sleep(0.1)
     assert hand.state == "ending"
     running = Hand().start().connected()
     begin_reply(running)

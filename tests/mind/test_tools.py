@@ -653,7 +653,7 @@ def test_a_second_goodbye_changes_nothing() -> None:
     calls(hand, "c1", "end_conversation")
     calls(hand, "c2", "end_conversation")
     assert [r[2] for r in results(hand)] == [True, True]
-    hand.sleep(2)
+    hand.sleep(5)
     assert hand.state == "ending"
     calls(hand, "c3", "set_lights")  # Too late: nobody is answered any more.
     assert len(results(hand)) == 2

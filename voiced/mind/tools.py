@@ -39,10 +39,12 @@ from voiced.mind.inputs import (
     UnregisterTool,
 )
 from voiced.mind.session import SECOND
-from voiced.mind.state import HEARD_GRACE_S, AgentState, Session
+from voiced.mind.state import AgentState, Session
 
 CLOSING_S = 30.0
 """The closing words of a reply that is still running have so long to end."""
+GOODBYE_S = 5.0
+"""The closing words have so long to begin behind a reply that only called."""
 MOST_PENDING = 16
 KEPT_S = 60.0
 """A result that came too late for its leg answers the same call of the next one for so long."""
@@ -143,13 +145,19 @@ def call(s: AgentState, session: Session, event: ToolCall) -> None:
             _output_text(s, event)
         case _:
             _call_tool(s, event)
+    s.reply.words_last = False
 
 
 def _end_conversation(s: AgentState, session: Session, event: ToolCall) -> None:
-    _answer(s, event, ok=True, result=GOODBYE)
+    said = s.reply.busy and s.reply.words_last
+    if said or session.said_goodbye:
+        # A result would be answered: the visitor would hear another goodbye.
+        _note_answer(s, event, ok=True, result=GOODBYE)
+    else:
+        _answer(s, event, ok=True, result=GOODBYE)
     if not session.closing:
-        session.closing, session.awaits_goodbye = event.name, not s.reply.busy
-        session.closing_by = s.after(CLOSING_S if s.reply.running else HEARD_GRACE_S)
+        session.closing, session.said_goodbye, session.awaits_goodbye = event.name, said, not said
+        session.closing_by = s.after(CLOSING_S if s.reply.running else GOODBYE_S)
 
 
 def _output_text(s: AgentState, event: ToolCall) -> None:
@@ -466,9 +474,13 @@ def _refuse(s: AgentState, event: ToolCall, blocking: bool, result: str) -> None
         _waits_for_reply(s)
 
 
-def _answer(s: AgentState, event: ToolCall, *, ok: bool, result: str) -> None:
+def _note_answer(s: AgentState, event: ToolCall, *, ok: bool, result: str) -> None:
     _remember(s, event.call_id, event.leg, "it was answered")
     _result_row(s, event.leg, event.call_id, event.name, ok, result)
+
+
+def _answer(s: AgentState, event: ToolCall, *, ok: bool, result: str) -> None:
+    _note_answer(s, event, ok=ok, result=result)
     _send(s, event.leg, event.call_id, event.name, ok, result)
 
 
