@@ -1,6 +1,6 @@
-"""One evening with every kind of tool: a patch, a script, a registry's server, a visitor, a goodbye.
+"""One evening with every kind of tool: a patch, a script, a server, a visitor, a goodbye.
 
-The model calls a tool that a Pd patch executes and one of a published MCP server at the same time;
+The model calls a tool that a Pd patch executes and one of a published MCP server side by side;
 then a Python function that somebody approves from the shell; then one that a visitor does not wait
 for; then it says goodbye. VOICED_TOOLS=all asks every service, half a minute each.
 """
