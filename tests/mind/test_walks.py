@@ -11,8 +11,16 @@ import math
 import os
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from voiced.messages import network as wire
 from voiced.mind import effects, inputs, journal
@@ -502,12 +510,21 @@ class Walk(RuleBasedStateMachine):
         assert not (after.gate and (muted or talks or not wish)), "open and nobody opened it"
 
 
-Walk.TestCase.settings = settings(
-    max_examples=int(os.environ.get("VOICED_WALKS", "50")),
-    stateful_step_count=int(os.environ.get("VOICED_WALK_STEPS", "50")),
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate)
-    + ((Phase.shrink,) if os.environ.get("VOICED_SHRINK") else ()),
-    suppress_health_check=list(HealthCheck),
-)
-TestWalk = Walk.TestCase
+WALKS = int(os.environ.get("VOICED_WALKS", "50"))
+ROUND = 250
+"""So many walks at a time: what is remembered of them, to make none twice, grows with each."""
+
+
+@pytest.mark.parametrize("walks", [min(ROUND, WALKS - done) for done in range(0, WALKS, ROUND)])
+def test_everything_holds(walks: int) -> None:
+    run_state_machine_as_test(
+        Walk,
+        settings=settings(
+            max_examples=walks,
+            stateful_step_count=int(os.environ.get("VOICED_WALK_STEPS", "50")),
+            deadline=None,
+            phases=(Phase.explicit, Phase.reuse, Phase.generate)
+            + ((Phase.shrink,) if os.environ.get("VOICED_SHRINK") else ()),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
