@@ -26,6 +26,7 @@ import pytest
 
 from tests import planted
 from tests.daemon.rig import ROOT, Daemon
+from tests.daemon.test_secrets import keep
 from tests.daemon.test_tools_emulated import running
 from voiced.emulators.script import Connection, Reply, Script
 from voiced.emulators.server import Emulator
@@ -102,19 +103,24 @@ def test_no_service_gets_a_key_out_of_a_talkative_daemon(
         agents = [AGENT.format(name=n, provider=n, url=s.url) for n, s in services.items()]
         agents += [AGENT.format(name=f"{n}_2", provider=n, url=quoting) for n in services]
         daemon = stack.enter_context(Daemon(tmp_path, "".join(agents), environment=TALKATIVE))
-        for name, server in SERVICES.items():
-            refused(daemon, f"{name}_2", "")
-            set_key(refused(daemon, name, "invalid_key"))
-            daemon.until(lambda server=server: f"keys changed: {server}" in daemon.log, 20, "it")
-            since = daemon.mark()
+        sentences = refused(daemon, *services, code="invalid_key")
+        refused(daemon, *(f"{name}_2" for name in services))
+        # One as its refusal says, which has the daemon look at all of them.
+        for server in ("gemini", "xai", "hume"):
+            keep(daemon, server, planted.LIKE_NOTHING)
+        set_key(sentences["openai_realtime"])
+        daemon.until(lambda: "keys changed: gemini, hume, openai, xai" in daemon.log, 20, "keys")
+        since = daemon.mark()
+        for name in services:
             daemon.send(f"/{name}/par/Connect")
             daemon.ask(f"/{name}/par/Sessionstate", wanted="active")
             daemon.send(f"/{name}/par/Sendtext", "Hello?")
+        for name in services:
             daemon.wait(
                 f"/{name}/cb/onAssistantText",
                 lambda text, final, _: final and "Good evening" in text, since=since,
             )  # fmt: skip
-            refused(daemon, f"{name}_2", "")
+        refused(daemon, *(f"{name}_2" for name in services))
         crashed = daemon.signal_child("network", signal.SIGABRT)
         daemon.wait_for_successor("network", crashed)
         assert daemon.stop() == 0
@@ -136,11 +142,14 @@ def set_key(sentence: str) -> None:
     )  # fmt: skip
 
 
-def refused(daemon: Daemon, agent: str, code: str) -> str:
-    """Let an agent try to connect; return why it does not; the code "" is any."""
-    since = daemon.mark()
-    daemon.send(f"/{agent}/par/Connect")
-    told = daemon.wait(f"/{agent}/cb/onError", lambda _, it, __: code in ("", it), since=since)
-    daemon.send(f"/{agent}/par/Disconnect")
-    daemon.ask(f"/{agent}/par/Sessionstate", wanted="disconnected")
-    return str(told.args[2])
+def refused(daemon: Daemon, *agents: str, code: str = "") -> dict[str, str]:
+    """Let agents try to connect; return why each does not; the code "" is any."""
+    since, said = daemon.mark(), {}
+    for agent in agents:
+        daemon.send(f"/{agent}/par/Connect")
+    for agent in agents:
+        told = daemon.wait(f"/{agent}/cb/onError", lambda _, it, __: code in ("", it), since=since)
+        daemon.send(f"/{agent}/par/Disconnect")
+        daemon.ask(f"/{agent}/par/Sessionstate", wanted="disconnected")
+        said[agent] = str(told.args[2])
+    return said

@@ -182,8 +182,10 @@ def test_a_key_in_a_wrong_place_is_not_repeated(tmp_path: Path) -> None:
             daemon.config_file.read_text()
             + f'Apikey = "{planted.OPENAI}"\nApi_key = "{planted.OPENAI}"\n'
         )
-        command = [sys.executable, "-m", "voiced.control", "run", "--config", str(wrong)]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        command = [sys.executable, "-m", "voiced.control", "run", "--strict", "--config"]
+        told = subprocess.run(
+            [*command, str(wrong)], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
         assert told.returncode == ExitCode.CONFIG
         assert "a key never stands in this file" in told.stderr
         assert not planted.found_in(told.stdout + told.stderr)
