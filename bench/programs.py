@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import IO
 
+from bench.processes import memory_mb
 from bench.service import KEY, Service
 from bench.sound import Pulse
 from voiced.providers import provider_openai_realtime
@@ -112,10 +113,6 @@ class Program(ABC):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             return int(fields[11]) + int(fields[12])
 
-        def uss(pid: int) -> float:
-            rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            return sum(int(r.split()[1]) for r in rows if r.startswith("Private_")) / 1024
-
         pids = self.pids()
         before, start = {pid: ticks(pid) for pid in pids}, time.monotonic()
         await asyncio.sleep(seconds)
@@ -124,7 +121,7 @@ class Program(ABC):
         for pid, name in pids.items():
             # One that ended meanwhile did not idle.
             with contextlib.suppress(FileNotFoundError):
-                found[name] = (ticks(pid) - before[pid]) / span * 100, uss(pid)
+                found[name] = (ticks(pid) - before[pid]) / span * 100, memory_mb(pid, "Private_")
         return found
 
 

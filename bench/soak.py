@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench import report
+from bench.processes import descriptors, memory_mb
 from tests.daemon.rig import CONFIG, Daemon
 
 VISITORS = Path(__file__).parent.parent / "voiced" / "cli" / "visitors"
@@ -97,10 +98,7 @@ class Soak:
     def _sample(self) -> None:
         run_file = self.daemon.run_file()
         for name, pid in {"control": run_file["pid"], **run_file["children"]}.items():
-            rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            anonymous = next(int(r.split()[1]) for r in rows if r.startswith("Anonymous:"))
-            descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-            one = Sample(self.audio_hours, anonymous / 1024, descriptors)
+            one = Sample(self.audio_hours, memory_mb(pid, "Anonymous:"), descriptors(pid))
             self.samples.setdefault(name, []).append(one)
 
     def number(self, channel: str) -> float:

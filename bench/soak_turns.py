@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench import report
+from bench.processes import descriptors, memory_mb
 from tests.clouds.rig import VISITORS, A, Cloud
 
 SPEED = 20.0
@@ -207,10 +208,7 @@ def words(turn: int) -> str:
 
 def held(pid: int) -> tuple[float, int, int]:
     """Return anonymous MB, descriptors and threads of a process."""
-    folder = Path(f"/proc/{pid}")
-    lines = (folder / "smaps_rollup").read_text().splitlines()
-    anonymous = next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
-    return anonymous / 1024, len(os.listdir(folder / "fd")), len(os.listdir(folder / "task"))
+    return memory_mb(pid, "Anonymous:"), descriptors(pid), len(os.listdir(f"/proc/{pid}/task"))
 
 
 def table(samples: dict[str, list[Sample]]) -> tuple[str, bool]:
