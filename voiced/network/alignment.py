@@ -1,94 +1,293 @@
 """Where in its sound a reply's text is, for services that do not say: pure.
 
-Nobody aligns words here. Two things are known of a voice: it speaks its characters at about one
-pace, and it pauses where the text has a mark (a comma, an end of a sentence). So the pauses that
-were found in the sound are paired with the marks of the text, and between two pairs the characters
-are spread evenly over what is speech.
+A text is a row of states, each `STEP_MS` of one kind of sound (`voiced.network.spelling`); a sound
+is a row of blocks, of which loudness and frequency are known. The cheapest way through both is
+sought block by block (dynamic time warping): a state may last for several blocks or be left out, at
+a price; a block that does not sound like its state costs; between words a voice may pause, at a
+mark it most likely does. Neither the voice's pace nor the end of the reply has to be known: what is
+looked at is the text so far and little more of the sound than is asked for.
 """
 
 from __future__ import annotations
 
-import bisect
-import re
+import math
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-PAUSE_BLOCKS = 6
-"""So many silent blocks of 20 ms in a row are a pause; a stop within a word is shorter."""
-NEAR = 0.12
-"""A pause belongs to a mark when both lie about as far into the reply: share of the whole."""
-NEAR_CHARS = 14
-"""The same in characters, for short replies."""
+import numpy as np
+from numpy.typing import NDArray
 
-_MARK = re.compile(r"[.,;:!?…—–]+[\"'”’)\]]*(?=\s)")
+from voiced.network.spelling import Sound, last_word, units_of
+
+Costs = NDArray[np.float64]
+
+STEP_MS: Final = 19.0
+"""Of ordinary read speech in a state: a block is 20 ms, and to leave a state out is cheap."""
+AHEAD: Final = 120
+"""Blocks behind the one asked for that are looked at: what follows tells where a word was."""
+WIDTH: Final = 256
+"""States that a block is compared with: five seconds of text."""
+LEAD: Final = 64
+"""Of them before the likeliest one."""
+KEPT_EVERY: Final = 10
+KEPT: Final = 30
+"""Columns kept, one in `KEPT_EVERY`: text that comes late is fitted in six seconds back."""
+SETTLED: Final = 50
+"""States between the likeliest one and a change of the text that make the change harmless."""
+
+STALL, SKIP = 0.55, 0.5
+"""What it costs that a state lasts for another block, or is left out."""
+FEWEST: Final = 4
+"""A block goes on by at most so many states."""
+SKIPPED_PLACE: Final = {Sound.JOIN: 0.0, Sound.COMMA: 1.2, Sound.END: 2.4}
+_PRICES: Final = np.array([SKIPPED_PLACE.get(kind, SKIP) for kind in Sound])
+NEVER: Final = 1e9
+
+SILENT_DB, LOUD_DB = -32.0, -16.0
+"""Against the mean loudness of what is speech."""
+SLOPE_DB: Final = 8.0
+HISS_HZ: Final = 1800.0
+HISS_OCTAVES: Final = 0.8
+SPEECH: Final = 200.0
+"""Mean amplitude, of int16, above which a block counts into that mean."""
 
 
-def marks_of(text: str) -> list[int]:
-    """Return where a voice pauses in `text`: the number of characters up to each mark."""
-    return [found.end() for found in _MARK.finditer(text)]
-
-
-def pauses_of(spoken: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (first, end) block of each pause between two stretches of speech.
+def features(samples: NDArray[np.int16], block: int, rate: int) -> tuple[list[float], list[float]]:
+    """Return the mean amplitude, of int16, and the mean frequency, Hz, of each block.
 
     Args:
-        spoken: blocks of speech up to each block, one longer than there are blocks.
+        samples: a whole number of blocks.
+        block: samples of one.
+        rate: Hz of the samples.
     """
-    found: list[tuple[int, int]] = []
-    begin = 0
-    for block in range(1, len(spoken)):
-        if spoken[block] == spoken[block - 1]:
-            continue
-        if block - 1 - begin >= PAUSE_BLOCKS and spoken[begin] > 0:
-            found.append((begin, block - 1))
-        begin = block
-    return found
+    rows = samples.reshape(-1, block).astype(np.float64)
+    level = np.abs(rows).mean(axis=1)
+    slope = np.abs(np.diff(rows, axis=1)).mean(axis=1)
+    # That of a sine with as steep a slope: a vowel's is about 700 Hz, an s has 7 kHz.
+    steep = np.minimum(1.0, slope / (2.0 * (level + 1.0)))
+    return level.tolist(), (rate / np.pi * np.arcsin(steep)).tolist()
 
 
-def anchors(
-    marks: Sequence[int], chars: int, spoken: Sequence[int], whole: int
-) -> list[tuple[int, int]]:
-    """Return (block, characters spoken by then), growing in both, where they are known.
+def costs(level_db: float, hertz: float) -> Costs:
+    """Return what it costs to take a block for each kind of sound.
 
     Args:
-        marks: characters up to each mark of the text.
-        chars: of the text.
-        spoken: blocks of speech up to each block.
-        whole: blocks of speech that the text will take.
+        level_db: its loudness against the mean of what is speech.
+        hertz: its mean frequency.
     """
-    found: list[tuple[int, int]] = []
-    if not chars or not whole:
-        return found
-    near = max(NEAR * chars, NEAR_CHARS)
-    left = list(marks)
-    at_chars = at_spoken = 0
-    for first, end in pauses_of(spoken):
-        if not left:
-            break
-        # From the last pair on: an error does not add up.
-        rest_chars, rest_spoken = chars - at_chars, max(1, whole - at_spoken)
-        expected = at_chars + (spoken[first] - at_spoken) * rest_chars / rest_spoken
-        n = min(range(len(left)), key=lambda n: abs(left[n] - expected))
-        if abs(left[n] - expected) > near:
+    quiet = _within((SILENT_DB - level_db) / SLOPE_DB)
+    loud = _within((level_db - LOUD_DB) / SLOPE_DB)
+    hiss = _within(math.log2(max(hertz, 50.0) / HISS_HZ) / HISS_OCTAVES)
+    is_quiet, is_weak, is_hiss = max(0.0, quiet), max(0.0, -loud), max(0.0, hiss) * (quiet < 1)
+    voiced_loud = max(0.0, loud) * (hiss < 0)
+    pause = 2.8 * (quiet < 0)
+    out = np.empty(len(Sound))
+    out[Sound.VOWEL] = 1.4 * is_quiet + 1.3 * is_hiss + 0.45 * is_weak
+    out[Sound.SONORANT] = 1.2 * is_quiet + 1.8 * is_hiss + 0.1 * is_weak
+    out[Sound.SIBILANT] = 2.5 * max(0.0, -hiss) * (quiet <= 0) + 1.6 * is_quiet
+    out[Sound.FRICATIVE] = 0.3 * voiced_loud + 0.75 * is_quiet
+    out[Sound.STOP] = 0.8 * voiced_loud
+    out[Sound.UNKNOWN] = 0.2 * is_quiet
+    out[Sound.JOIN], out[Sound.COMMA], out[Sound.END] = pause + 0.6, pause, pause
+    return out
+
+
+def _within(value: float) -> float:
+    return min(1.0, max(-1.0, value))
+
+
+class _Column(NamedTuple):
+    """One block, compared with the states from `low` on."""
+
+    block: int
+    low: int
+    cost: Costs
+    heard: tuple[float, int]
+    """Sum of the amplitudes of what is speech so far, and the number of its blocks."""
+
+
+class Alignment:
+    """The way of one text through its sound."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._kept = (0, 0, 0.0)
+        """Characters, states and ms up to the last word: what comes before it stays."""
+        self._begun = np.zeros(1, np.int64)
+        """Characters begun in each state; the first state is the silence before the text."""
+        self._sound = np.full(1, int(Sound.END), np.int64)
+        self._prices = np.zeros((FEWEST + 1, 1))
+        """What it costs to come to each state by so many steps: those between are left out."""
+        self._levels: list[float] = []
+        self._hertz: list[float] = []
+        self._back: list[tuple[int, NDArray[np.int8]]] = []
+        """Of each block: its lowest state, and how many states each came on by."""
+        self._column: _Column | None = None
+        self._columns: list[_Column] = []
+
+    def read(self, text: str) -> None:
+        """Take the whole text so far."""
+        if text == self._text:
+            return
+        chars, states, ms = self._kept
+        if text[:chars] != self._text[:chars]:
+            chars, states, ms = 0, 1, 0.0
+        states = max(states, 1)
+        self._text = text
+        until = max(chars, last_word(text))
+        begun, sound = self._begun[:states].tolist(), self._sound[:states].tolist()
+        begun, sound, ms = _extended(begun, sound, ms, chars, text[chars:until])
+        self._kept = (until, len(begun), ms)
+        begun, sound, _ = _extended(begun, sound, ms, until, text[until:])
+        self._begun, self._sound = np.array(begun, np.int64), np.array(sound, np.int64)
+        self._prices = _prices(self._sound)
+        self._return_before(states)
+
+    def hear(self, levels: Sequence[float], hertz: Sequence[float]) -> None:
+        """Take further blocks; see `features`."""
+        self._levels += levels
+        self._hertz += hertz
+
+    def chars_at(self, block: int, *, complete: bool = False) -> int:
+        """Return the characters of the text begun before the end of `block`.
+
+        Args:
+            block: what is asked for; before the first nothing has begun.
+            complete: neither text nor sound will grow.
+        """
+        block = min(block, len(self._levels) - 1)
+        if block < 0:
+            return 0
+        last = min(block + AHEAD, len(self._levels) - 1)
+        if self._column is None or self._column.block < last:
+            self._go_on(last)
+        elif self._column.block > last:
+            last = self._column.block
+        assert self._column is not None
+        low, cost = self._column.low, self._column.cost
+        at = low + int(cost.argmin())
+        final = len(self._begun) - 1
+        if complete and last == len(self._levels) - 1 and low <= final < low + len(cost):
+            at = final if cost[final - low] < NEVER / 2 else at
+        for n in range(last, block, -1):
+            lowest, steps = self._back[n]
+            if not 0 <= at - lowest < len(steps):
+                break  # The text has become another one since.
+            at -= int(steps[at - lowest])
+        return int(self._begun[at])
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _return_before(self, changed: int) -> None:
+        """Forget what was found with states from `changed` on: they are other ones now."""
+        column = self._column
+        if column is None:
+            return
+        if self._likeliest(column) >= changed - SETTLED:
+            while len(self._columns) > 1 and (
+                self._likeliest(self._columns[-1]) >= changed - SETTLED
+            ):
+                self._columns.pop()
+            column = self._columns[-1]
+            del self._back[column.block + 1 :]
+        cost = column.cost.copy()
+        cost[max(0, changed - column.low) :] = NEVER
+        if cost.min() >= NEVER:
+            # All of it was in words that are none now: on from the last that is left.
+            column, cost = column._replace(low=changed - 1), np.zeros(1)
+        self._column = column._replace(cost=cost)
+
+    @staticmethod
+    def _likeliest(column: _Column) -> int:
+        return column.low + int(column.cost.argmin())
+
+    def _go_on(self, last: int) -> None:
+        """Compare all blocks up to `last`."""
+        column = self._column
+        if column is None:
+            level = self._levels[0]
+            heard = (level, 1) if level > SPEECH else (0.0, 0)
+            # It begins with silence, or at once.
+            cost = self._price(0, heard)[self._sound[:2]]
+            column = _Column(0, 0, cost, heard)
+            self._back = [(0, np.zeros(len(cost), np.int8))]
+            self._columns = [column]
+        while column.block < last:
+            column = self._next(column)
+            if column.block % KEPT_EVERY == 0:
+                self._columns.append(column)
+                del self._columns[:-KEPT]
+        self._column = column
+
+    def _price(self, block: int, heard: tuple[float, int]) -> Costs:
+        mean = heard[0] / heard[1] if heard[1] else SPEECH
+        level_db = 20.0 * math.log10((self._levels[block] + 1.0) / (mean + 1.0))
+        return costs(level_db, self._hertz[block])
+
+    def _next(self, column: _Column) -> _Column:
+        """Return the column of the next block, and note how each of its states was reached."""
+        block = column.block + 1
+        level = self._levels[block]
+        heard = column.heard
+        if level > SPEECH:
+            heard = (heard[0] + level, heard[1] + 1)
+        low = max(column.low, self._likeliest(column) - LEAD)
+        high = min(len(self._begun), low + WIDTH, _top(column) + FEWEST)
+        size = high - low
+        # The states of the block before, from FEWEST below `low` on.
+        before = np.full(size + FEWEST, NEVER)
+        first = max(column.low, low - FEWEST)
+        until = min(_top(column), high)
+        before[first - low + FEWEST : until - low + FEWEST] = column.cost[
+            first - column.low : until - column.low
+        ]
+        ways = np.empty((FEWEST + 1, size))
+        for steps in range(FEWEST + 1):
+            np.add(
+                before[FEWEST - steps : FEWEST - steps + size],
+                self._prices[steps, low:high],
+                out=ways[steps],
+            )
+        steps_of = ways.argmin(axis=0)
+        cost = ways.min(axis=0) + self._price(block, heard)[self._sound[low:high]]
+        self._back.append((low, steps_of.astype(np.int8)))
+        return _Column(block, low, cost, heard)
+
+
+def _prices(sound: NDArray[np.int64]) -> Costs:
+    out = np.zeros((FEWEST + 1, len(sound)))
+    out[0] = np.where(sound < Sound.JOIN, STALL, 0.0)
+    left_out = np.concatenate([[0.0], np.cumsum(_PRICES[sound])])
+    for steps in range(2, FEWEST + 1):
+        out[steps, :steps] = NEVER
+        out[steps, steps:] = left_out[steps:-1] - left_out[1 : 1 - steps][: len(sound) - steps]
+    return out
+
+
+def _top(column: _Column) -> int:
+    return column.low + len(column.cost)
+
+
+def _extended(
+    begun: list[int], sound: list[int], ms: float, chars: int, text: str
+) -> tuple[list[int], list[int], float]:
+    """Return the states with those of `text` added, and the ms of all of it.
+
+    Args:
+        begun: characters begun in each state so far.
+        sound: its kind.
+        ms: of ordinary speech so far.
+        chars: characters so far.
+        text: what follows.
+    """
+    for unit in units_of(text):
+        if unit.sound >= Sound.JOIN:
+            begun.append(chars)
+            sound.append(unit.sound)
             continue
-        at_chars, at_spoken = left[n], spoken[first]
-        # Behind the mark and its space, at the end of the pause, the next word begins.
-        found += [(first, at_chars), (end, min(chars, at_chars + 1))]
-        del left[: n + 1]
-    return found
-
-
-def chars_at(
-    block: int, pairs: Sequence[tuple[int, int]], chars: int, spoken: Sequence[int], whole: int
-) -> int:
-    """Return the characters spoken before `block`; see `anchors`."""
-    block = min(max(block, 0), len(spoken) - 1)
-    n = bisect.bisect_right(pairs, (block, chars)) - 1
-    low_block, low = pairs[n] if n >= 0 else (0, 0)
-    if n + 1 < len(pairs):
-        high_spoken, high = spoken[pairs[n + 1][0]], pairs[n + 1][1]
-    else:
-        high_spoken, high = whole, chars
-    span = high_spoken - spoken[low_block]
-    if span <= 0:
-        return low
-    return low + (high - low) * min(spoken[block] - spoken[low_block], span) // span
+        states = round((ms + unit.ms) / STEP_MS) - round(ms / STEP_MS)
+        begun += [chars + 1] * states
+        sound += [int(unit.sound)] * states
+        ms += unit.ms
+        chars += unit.chars
+    return begun, sound, ms

@@ -16,7 +16,7 @@ where a flush leaves behind the stretch [silent_at, target) that was skipped and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ HOLD_FIRST_NS = 50_000_000
 HOLD_LEAST_NS = 40_000_000
 HOLD_MOST_NS = 400_000_000
 PROGRESS_MS = 70
-"""How often `Heard` tells progress: captions may change 15 times a second."""
+"""How often `Heard` tells progress; a word that begins is told at once."""
 ROOM_KEPT = 4096
 """Frames of the ring left free: the resampler's tail fits."""
 STORE_S = 0.3
@@ -140,12 +140,9 @@ class Playout:
         """A reply began, in answer to a turn that ended at `user_end_ns` (0 = not known)."""
         self._reply(leg, response).user_end_ns = user_end_ns
 
-    def text(
-        self, leg: int, response: str, item: str, chars: int, breaks: Sequence[int] = ()
-    ) -> None:
-        """An item has so many characters of text so far, with marks behind some of them."""
-        found = self._item(self._reply(leg, response), item, 0)
-        found.chars, found.breaks = chars, list(breaks)
+    def text(self, leg: int, response: str, item: str, text: str) -> None:
+        """An item's whole text so far."""
+        self._item(self._reply(leg, response), item, 0).read(text)
 
     def is_dead(self, leg: int, response: str) -> bool:
         """Whether a reply was cut, so that nothing more of it counts."""
@@ -429,7 +426,8 @@ class Playout:
                 effects += self._tell(reply, item, item.heard, cut)
                 self._line.popleft()
                 continue
-            if item.ms(samples) - item.told_ms >= PROGRESS_MS:
+            due = item.ms(samples) - item.told_ms >= PROGRESS_MS
+            if due or (reply.leg >= 0 and item.begins_a_word(samples)):
                 effects += self._tell(reply, item, samples, False)
             break
         return effects
@@ -443,7 +441,7 @@ class Playout:
         return [Playing(agent=self.agent, leg=reply.leg, response=reply.response, item=item.name)]
 
     def _tell(self, reply: Reply, item: Item, samples: int, cut: bool) -> list[Effect]:
-        item.told_ms = item.ms(samples)
+        item.told_ms, item.told_chars = item.ms(samples), item.chars_at(samples)
         if reply.leg < 0:
             return []
         return [
@@ -453,7 +451,7 @@ class Playout:
                 response=reply.response,
                 item=item.name,
                 ms=item.told_ms,
-                chars=item.chars_at(samples),
+                chars=item.told_chars,
                 cut=cut,
             )
         ]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from voiced.network import alignment
+from voiced.network import spelling, spread
+from voiced.network.alignment import Alignment, features
 from voiced.network.resample import EMPTY, Resampler, Samples
 
 SILENCE = 200
 """Mean amplitude, of int16, below which a block of a reply is a pause between words (-44 dBFS)."""
 BLOCK_MS = 20
-LAG_BLOCKS = 2
-"""A word is rather a little late than early: the estimate errs by a tenth of a second each way."""
+ALIGNED_LAG, SPREAD_LAG = 5, 2
+"""Blocks by which a word is rather late than early: aligned, nearly all words are found between
+0.15 s before their sound and 0.1 s behind it; spread, two tenths of a second each way."""
 CHARS_PER_S = 17
 """Of quick speech, pauses left out: what a text of which the sound is still to come will take."""
+
+_BEGIN = re.compile(r"\s\S")
 
 
 @dataclass(slots=True)
@@ -34,8 +39,6 @@ class Item:
     """(samples received, characters spoken by then), where the service aligns them."""
     chars: int = 0
     """Characters of its text so far."""
-    breaks: list[int] = field(default_factory=list)
-    """Of them, up to each mark at which a voice pauses."""
     complete: bool = False
     """No more audio of it will come."""
     stored: bool = False
@@ -47,17 +50,35 @@ class Item:
     out_rate: int = 0
     base: int = 0
     """Samples heard before `start`: the card's rate has changed since, and the rest is new."""
+    told_chars: int = 0
     told_ms: int = -1
     """What `Heard` last told; -1 = not even that it plays."""
     heard: int = -1
     """Samples heard of it in the end; -1 = it still sounds."""
     resampler: Resampler | None = None
+    _text: str = ""
+    _alignment: Alignment = field(default_factory=Alignment)
+    _aligned: bool = False
+    """Its text is in letters that `_alignment` can read."""
+    _breaks: list[int] = field(default_factory=list)
+    """Else: characters up to each mark at which a voice pauses."""
+    _begun: int = 0
+    """Characters that were told as spoken: no word is taken back."""
     _pairs: list[tuple[int, int]] = field(default_factory=list)
     _paired: tuple[int, int, bool] = (0, 0, False)
     _chunk: int = 0
     _offset: int = 0
     _fed: int = 0
     _rest: Samples = field(default_factory=lambda: EMPTY)
+
+    def read(self, text: str) -> None:
+        """Take the whole text so far."""
+        self.chars, self._text = len(text), text
+        self._aligned = spelling.is_latin(text)
+        if self._aligned:
+            self._alignment.read(text)
+        else:
+            self._breaks = spread.marks_of(text)
 
     def add(self, samples: Samples, text_until: int | None) -> None:
         """Take a delta."""
@@ -110,10 +131,22 @@ class Item:
         """Characters of its text that were spoken within the first `samples`.
 
         Exact at the marks of a service that aligns text and audio, in proportion between them.
-        Elsewhere the text is spread over what is speech of the audio, its marks put at the pauses
-        (`voiced.network.alignment`); while the rest of the audio is still to come, over what it
-        will take at least.
+        Elsewhere the letters of the text are compared with the sound (`voiced.network.alignment`),
+        or, where they are not Latin ones, spread over what is speech of the audio, the marks put at
+        the pauses (`voiced.network.spread`); while the rest of the audio is still to come, over
+        what it will take at least. It never falls, as long as the text grows.
         """
+        self._begun = min(self.chars, max(self._begun, self._chars_at(samples)))
+        return self._begun
+
+    def begins_a_word(self, samples: int) -> bool:
+        """Return whether a word has begun within the first `samples` that was not told of yet."""
+        begun = self.chars_at(samples)
+        if not self.told_chars:
+            return bool(self._text[:begun].strip())
+        return _BEGIN.search(self._text[self.told_chars - 1 : begun]) is not None
+
+    def _chars_at(self, samples: int) -> int:
         before = (0, 0)
         for mark in self.marks:
             if mark[0] > samples:
@@ -123,6 +156,9 @@ class Item:
             return before[1]
         if samples >= self.received and self.complete:
             return self.chars
+        block = samples // self._block
+        if self._aligned:
+            return self._alignment.chars_at(block - ALIGNED_LAG, complete=self.complete)
         whole = self.spoken[-1]
         if not self.complete:
             whole = max(whole, self.chars * 1000 // (CHARS_PER_S * BLOCK_MS))
@@ -131,10 +167,8 @@ class Item:
         known = (len(self.spoken), self.chars, self.complete)
         if known != self._paired:
             self._paired = known
-            self._pairs = alignment.anchors(self.breaks, self.chars, self.spoken, whole)
-        return alignment.chars_at(
-            samples // self._block - LAG_BLOCKS, self._pairs, self.chars, self.spoken, whole
-        )
+            self._pairs = spread.anchors(self._breaks, self.chars, self.spoken, whole)
+        return spread.chars_at(block - SPREAD_LAG, self._pairs, self.chars, self.spoken, whole)
 
     @property
     def _block(self) -> int:
@@ -146,8 +180,9 @@ class Item:
         whole = len(samples) // self._block * self._block
         self._rest = samples[whole:].copy()
         if whole:
-            blocks = np.abs(samples[:whole].reshape(-1, self._block).astype(np.int32))
-            counts = np.cumsum(blocks.mean(axis=1) > SILENCE) + self.spoken[-1]
+            levels, hertz = features(samples[:whole], self._block, self.rate_in)
+            self._alignment.hear(levels, hertz)
+            counts = np.cumsum(np.asarray(levels) > SILENCE) + self.spoken[-1]
             self.spoken += counts.tolist()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias, assert_never
 
 from voiced.lane.seam import Clock
@@ -64,11 +64,9 @@ class Loudspeaker:
             spoken = epoch.time_of(user_end_frame - epoch.input_latency)
         self._playout.started(leg, response, spoken)
 
-    def text(
-        self, leg: int, response: str, item: str, chars: int, breaks: Sequence[int] = ()
-    ) -> None:
-        """An item has so many characters so far, with marks behind some of them."""
-        self._playout.text(leg, response, item, chars, breaks)
+    def text(self, leg: int, response: str, item: str, text: str) -> None:
+        """An item's whole text so far."""
+        self._playout.text(leg, response, item, text)
 
     def is_dead(self, leg: int, response: str) -> bool:
         """Whether this reply was cut."""

@@ -31,7 +31,6 @@ from voiced.messages.network import (
     UserText,
     UserTurnDropped,
 )
-from voiced.network.alignment import marks_of
 from voiced.network.resample import Samples
 from voiced.network.speaker import Cut, Loudspeaker
 from voiced.network.speech import Dropped, Ended, Found, Speech, Started
@@ -246,7 +245,7 @@ class Told:
             return
         key = (response, item)
         whole = self._texts[key] = (self._texts.get(key, "") if delta else "") + text
-        self._loudspeaker.text(self._leg, response, item, len(whole), marks_of(whole))
+        self._loudspeaker.text(self._leg, response, item, whole)
         self.tell(
             AssistantText(
                 agent=self._agent,
