@@ -36,11 +36,12 @@ def tool(name: str = "set_lights", **fields: object) -> inputs.Tool:
 
 
 def hand_with(
-    *tools: inputs.Tool, settings: dict[str, object] | None = None, **setup: object
-) -> Hand:
+    *tools: inputs.Tool, settings: dict[str, object] | None = None,
+    service: dict[str, object] | None = None, **setup: object,
+) -> Hand:  # fmt: skip
     config = tuple(each for each in tools if each.executor.kind == "config")
     about = inputs.ToolSettings(tools=config, **(settings or {}))  # type: ignore[arg-type]
-    hand = Hand(card(), tools=about, **setup).start()
+    hand = Hand(card(**(service or {})), tools=about, **setup).start()
     for each in tools:
         if each not in config:
             register(hand, each)
@@ -114,6 +115,24 @@ def test_a_leg_is_told_of_the_tools_and_of_every_change() -> None:
     updates = len(hand.sent_of(wire.UpdateLeg))
     register(hand, tool("late"))  # Usetools is off: nothing changes for the model.
     assert len(hand.sent_of(wire.UpdateLeg)) == updates
+
+
+def test_where_a_connection_keeps_its_tools_the_operator_is_told_once() -> None:
+    hand = hand_with(tool(), service={"updates_tools": False})
+    register(hand, tool("open_door"))
+    hand.write("Volume", 0.5)
+    assert hand.sent_of(wire.UpdateLeg) == []
+    (told,) = hand.callbacks("onStatus")
+    assert told[0] == "pending"
+    assert told[1].startswith("open_door: this service takes other tools with its next connection")
+    assert hand.callbacks("onError") == []
+    hand.write("Tool", 1)
+    hand.write("Tool0toolop", "open_door")
+    hand.write("Tool0mode", "enabled_nonblocking")
+    assert hand.callbacks("onStatus")[-1][1].startswith("their modes: ")
+    hand.closed()
+    hand.opened()
+    assert set(declared(hand.dialled[-1])) == {"end_conversation", "open_door", "set_lights"}
 
 
 def test_the_slots_set_the_modes() -> None:
@@ -417,7 +436,9 @@ def test_what_the_configuration_marks_runs_only_when_approved() -> None:
     calls(hand, "c2", "open_door", a=1)
     assert [r.call_id for r in runs(hand)] == ["c2"]
     assert hand.agent.value("par", "Pendingtools") == 'c1 set_lights {"color":"red"}'
-    assert hand.callbacks("onStatus")[-1][0] == "approval"
+    told = hand.callbacks("onStatus")[-1]
+    assert told[0] == "approval"
+    assert told[1].startswith('c1 set_lights {"color":"red"} waits for approval')
     hand.sleep(3600)  # Approvaltimeout 0: for ever.
     answers(hand, "c1")
     assert hand.refused()[0].code == "denied"

@@ -440,17 +440,6 @@ def test_a_cancelled_call_is_not_answered():
     run(test)
 
 
-def test_other_tools_are_for_the_next_connection():
-    async def test():
-        async with service() as there, session(there, tools=[LAMP]) as (conn, told):
-            await gemini.update_session(conn, {"Volume": 0.5}, [LAMP])
-            assert told.of("trouble") == []
-            await gemini.update_session(conn, {}, [])
-            assert told.of("trouble")[0][1] == "later"
-
-    run(test)
-
-
 def test_a_search_is_paid_for():
     async def test():
         async with service() as there, session(there, Enablegrounding=1) as (conn, told):

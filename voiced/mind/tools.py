@@ -55,6 +55,7 @@ NO_TOOLS = "there is no such tool here; answer without it"
 GOODBYE = "the conversation ends after your closing words"
 SHOWN = "it is shown; do not read it aloud"
 STARTED = "done"
+LATER = "this service takes other tools with its next connection; Restart brings it now"
 DENIED = "the operator denied this call; go on without it"
 UNAPPROVED = "nobody approved this call in time; go on without it"
 CANCELLED = "cancelled"
@@ -82,6 +83,11 @@ def tell_leg(s: AgentState) -> bool:
     known = s.calls.declared
     if not s.leg_open or toolbox.declarations(s.toolbox, s.parameters) == known:
         return False
+    if s.card is not None and not s.card.updates_tools:
+        before, now = ({tool.name for tool in tools} for tools in (known, declare(s)))
+        changed = ", ".join(sorted(before ^ now)) or "their modes"
+        s.status("pending", f"{changed}: {LATER}")
+        return True
     s.send(UpdateLeg(agent=s.name, leg=s.leg, parameters={}, tools=declare(s)))
     return True
 
@@ -210,7 +216,8 @@ def _call_tool(s: AgentState, event: ToolCall) -> None:
             asked.asked_as += "'"
         pending[asked.asked_as] = asked
         if s.toolbox.confirms(tool):
-            s.status("approval", f"{event.name} waits for approval: Approvetools or Denytools")
+            what = _shown(asked)
+            s.status("approval", f"{what} waits for approval: Approvetools or Denytools")
         else:
             _run(s, asked)
 
@@ -351,7 +358,12 @@ def _decided(s: AgentState, call: Call, approve: bool) -> None:
 def pending_text(s: AgentState) -> str:
     """Return the Pendingtools readout: `call_id name arguments` of each, one a line."""
     waiting = s.calls.in_state(CallState.WAITING)
-    return "\n".join(f"{c.asked_as} {c.name} {c.arguments[:200]}" for c in waiting)
+    return "\n".join(_shown(call) for call in waiting)
+
+
+def _shown(call: Call) -> str:
+    """Return what the operator decides by."""
+    return f"{call.asked_as} {call.name} {call.arguments[:200]}"
 
 
 # --- time

@@ -355,6 +355,7 @@ TUNABLE: dict[str, object] = {
     "RESPONSE_TIMEOUT_S": 30.0,
     "ANSWERS_EVERY_TURN": True,
     "ANSWERS_RESULTS": True,
+    "UPDATES_TOOLS": True,
     "BILLING_URL": "",
     "PRICING_URL": "",
 }
@@ -374,7 +375,8 @@ models that think; 0 = never. A service that hears a turn and decides not to ans
 `user_turn_dropped`, or by an empty reply (`response_started`, `response_done`). One that says
 nothing at all sets ANSWERS_EVERY_TURN False: then only typed text, tool results and turns by
 push-to-talk are waited for. ANSWERS_RESULTS False: a tool is called on the way, and no reply
-follows its result.
+follows its result. UPDATES_TOOLS False: an open connection keeps the tools that it was opened with;
+the operator is told that others count from the next one on.
 """
 
 
@@ -407,6 +409,7 @@ def check(module: object) -> list[str]:
     found.optional_flag("TELLS_SPEECH")
     found.optional_flag("ANSWERS_EVERY_TURN")
     found.optional_flag("ANSWERS_RESULTS")
+    found.optional_flag("UPDATES_TOOLS")
     for name, call in REQUIRED.items():
         found.function(name, call, required=True)
     for name, call in OPTIONAL.items():

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -22,7 +22,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from voiced.errors import ProviderError, ProviderUnavailable
-from voiced.messages.network import HistoryRow, Price, ProviderParameter, ToolDeclaration, Value
+from voiced.messages.network import HistoryRow, Price, ProviderParameter
 from voiced.providers import gemini_codec as wire
 from voiced.providers import gemini_messages as messages
 from voiced.providers import gemini_page, gemini_setup, prices
@@ -62,6 +62,7 @@ PREROLL_MS = 250
 CONNECT_TIMEOUT_S = 15.0
 ANSWERS_EVERY_TURN = False
 """3.8 stays silent, without a word, at speech that is not meant for it."""
+UPDATES_TOOLS = False
 BILLING_URL = "https://aistudio.google.com/usage"
 PRICING_URL = "https://ai.google.dev/gemini-api/docs/pricing"
 
@@ -535,16 +536,6 @@ async def prime_history(conn: Connection, rows: Sequence[HistoryRow], respond: b
     words = rows[-1].text if rows else conn.request.unanswered
     if respond and words:
         await send_text(conn, words)
-
-
-async def update_session(
-    conn: Connection, parameters: Mapping[str, Value], tools: Sequence[ToolDeclaration] | None
-) -> None:
-    """Tell that tools count from the next connection on; nothing else here changes within one."""
-    if tools is not None and list(tools) != list(conn.request.tools):
-        conn.told.trouble(
-            "later", "Gemini takes other tools with the next connection; Restart brings it now"
-        )
 
 
 def get_persistable_state(conn: Connection) -> str:
