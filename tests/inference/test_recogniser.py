@@ -16,7 +16,11 @@ from voiced.inference.recogniser import Heard, quiet_cuts, split, stretches, wor
     [
         (Heard(text="Go forward.", no_speech=0.02, score=-0.2), 500, "Go forward."),
         (Heard(text="Go forward.", no_speech=0.7, score=-0.2), 500, ""),
-        (Heard(text="Go forward.", no_speech=0.02, score=-1.3), 500, ""),
+        (Heard(text="Go forward to the gate.", no_speech=0.02, score=-1.3), 500, ""),
+        (Heard(text="Red.", no_speech=0.2, score=-1.1), 250, "Red."),
+        (Heard(text="Red.", no_speech=0.2, score=-1.1), 96, ""),
+        (Heard(text="Red.", no_speech=0.4, score=-1.1), 250, ""),
+        (Heard(text="Red.", no_speech=0.2, score=-1.5), 250, ""),
         (Heard(text="", no_speech=0.0, score=0.0), 500, ""),
         (Heard(text=" . ", no_speech=0.0, score=0.0), 500, ""),
         (Heard(text="[Music] (applause)", no_speech=0.1, score=-0.3), 500, ""),

@@ -70,12 +70,14 @@ async def carry_out(
     ]
     late: set[str] = set()
     said: set[str] = set()
+    between = ""
     try:
         for call, under_way in begun:
             if not await _within(under_way, _SHORT_S):
                 if "working" not in said:
                     said.add("working")
-                    yield speaker.say("working") + " "
+                    between = ""
+                    yield speaker.say("working") + " "  # a space, so that it is spoken at once
                 if not blocking.get(call.name, True) or not await _within(under_way, _LONG_S):
                     late.add(under_way.call_id)
                     under_way.result.add_done_callback(partial(_announce, toolbox, speaker))
@@ -84,13 +86,14 @@ async def carry_out(
             bare = f"{result.ok} {speakable(result.text)}"
             if bare not in said:
                 said.add(bare)
-                yield speaker.outcome(result.ok, result.text) + " "
+                yield between + speaker.outcome(result.ok, result.text)
+                between = " "
     finally:
         for _, under_way in begun:
             if not under_way.result.done() and under_way.call_id not in late:
                 toolbox.drop(under_way.call_id)
     for call in ending[:1]:
-        yield speaker.say("goodbye")
+        yield between + speaker.say("goodbye")
         toolbox.tell(call.name, json_of(call))
 
 

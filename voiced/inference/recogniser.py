@@ -33,6 +33,10 @@ _LEAD: Final = mel.RATE // 5
 _THREADS: Final = 2
 _NO_SPEECH: Final = 0.6
 _SCORE: Final = -1.0
+_SHORT_SCORE: Final = -1.4
+"""Of one to three words that were surely speech: "Red." and "Yes." score -1.1 when read rightly."""
+_SHORT_WORDS: Final = 3
+_SURE_MS: Final = 250
 _ANNOTATION: Final = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|[♪♫]+")
 _LOOP: Final = re.compile(r"(.{2,60}?)\1{3,}", re.DOTALL)
 _PHANTOMS: Final = frozenset(
@@ -154,10 +158,12 @@ def words(heard: list[Heard], strong_ms: int) -> str:
 
 
 def _words(heard: Heard, strong_ms: int) -> str:
-    if heard.no_speech > _NO_SPEECH or heard.score < _SCORE:
-        return ""
     text = re.sub(r"\s+", " ", _ANNOTATION.sub(" ", heard.text)).strip()
     spoken = re.sub(r"[^\w\s']", "", text).strip().lower()
+    sure = strong_ms >= _SURE_MS and heard.no_speech < _NO_SPEECH / 2
+    short = sure and len(spoken.split()) <= _SHORT_WORDS
+    if heard.no_speech > _NO_SPEECH or heard.score < (_SHORT_SCORE if short else _SCORE):
+        return ""
     if not spoken or _LOOP.search(spoken + " "):
         return ""
     if spoken in _PHANTOMS and (strong_ms < 160 or heard.no_speech > 0.3):

