@@ -52,6 +52,17 @@ def test_the_smallest_remainder_counts_and_names_its_budget() -> None:
     assert month.left(at()).sentence.startswith("budget.month (3 USD) is spent")
 
 
+def test_a_busy_month_is_kept_by_the_minute() -> None:
+    """Every reply books: what is kept of them must not grow with their number."""
+    busy = allowance()
+    for n in range(20_000):
+        busy.booked(booking(NOON + n * 0.06, 0.00001, "this", 1000.0 + n * 0.06))
+    assert len(busy._minutes) == 20
+    assert busy.left(at(NOON + HOUR, 1000.0 + HOUR)).usd == pytest.approx(0.8)
+    again = allowance(*(booking(NOON + n * 60.0, 0.1) for n in range(60_000)))
+    assert len(again._minutes) == 32 * 24 * 60
+
+
 def test_a_day_ends_when_the_config_says() -> None:
     four = NOON - 8 * HOUR
     spent = allowance(booking(four - 1, 0.5), booking(four, 0.25))

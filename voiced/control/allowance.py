@@ -18,6 +18,7 @@ from voiced.control.ledger import Booking, day_started, month_started
 
 KEPT_S = 32 * 86_400.0
 """Older bookings are in no day and no month."""
+MINUTE_S = 60.0
 STEP_S = 1.0
 """A wall clock that moved against the machine's by more was set."""
 
@@ -41,6 +42,17 @@ class Left(msgspec.Struct, frozen=True):
     """Which budget it is, and until when it holds."""
 
 
+class _Minute(msgspec.Struct):
+    """What one minute has cost: days begin at whole minutes, and years are full of replies."""
+
+    unix: float
+    """When it began."""
+    boot: str
+    boot_s: float
+    """Of its last booking."""
+    usd: float = 0.0
+
+
 class Allowance:
     """The budgets of a configuration and what has been booked against them.
 
@@ -60,7 +72,10 @@ class Allowance:
         ).astimezone(),
     ) -> None:
         self._budget, self._local = budget, local
-        self._bookings = [each for each in bookings if _since(each, now.unix - KEPT_S, now)]
+        self._minutes: dict[tuple[float, str], _Minute] = {}
+        for booking in bookings:
+            if _since(booking, now.unix - KEPT_S, now):
+                self._note(booking)
         self._key: tuple[float, float, float] | None = None
         self._day_usd = self._month_usd = 0.0
 
@@ -70,9 +85,20 @@ class Allowance:
 
     def booked(self, booking: Booking) -> None:
         """Count money; what is booked now is in every period."""
-        self._bookings.append(booking)
+        self._note(booking)
         self._day_usd += booking.usd
         self._month_usd += booking.usd
+
+    def _note(self, booking: Booking) -> None:
+        began = booking.unix // MINUTE_S * MINUTE_S
+        minute = self._minutes.setdefault(
+            (began, booking.boot), _Minute(began, booking.boot, booking.boot_s)
+        )
+        minute.boot_s = max(minute.boot_s, booking.boot_s)
+        minute.usd += booking.usd
+        if len(self._minutes) > KEPT_S / MINUTE_S:
+            # So many minutes ago is too long ago by every clock.
+            del self._minutes[next(iter(self._minutes))]
 
     def left(self, now: Now, pending_usd: float = 0.0) -> Left:
         """Return what may still be spent.
@@ -108,12 +134,15 @@ class Allowance:
             if same:
                 return
         self._key = (day, month, offset)
-        self._bookings = [each for each in self._bookings if _since(each, now.unix - KEPT_S, now)]
-        self._day_usd = sum(each.usd for each in self._bookings if _since(each, day, now))
-        self._month_usd = sum(each.usd for each in self._bookings if _since(each, month, now))
+        for key, minute in list(self._minutes.items()):
+            if not _since(minute, now.unix - KEPT_S, now):
+                del self._minutes[key]
+        kept = self._minutes.values()
+        self._day_usd = sum(each.usd for each in kept if _since(each, day, now))
+        self._month_usd = sum(each.usd for each in kept if _since(each, month, now))
 
 
-def _since(booking: Booking, began: float, now: Now) -> bool:
+def _since(booking: Booking | _Minute, began: float, now: Now) -> bool:
     """Tell whether a booking was made since `began`, by any clock that says so."""
     if booking.unix >= began:
         return True
