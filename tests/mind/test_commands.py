@@ -673,10 +673,33 @@ def test_scanproviders_and_pulses_that_come_later() -> None:
     hand.network(up=True)
     hand.press("Scanproviders")
     assert hand.sent_of(wire.ScanProviders) == [wire.ScanProviders(folder="")]
-    hand.press("Installdependencies")
-    assert hand.refused()[0].code == "later"
     hand.press("Nonsense")
     assert hand.refused()[0].code == "unknown_address"
+
+
+def test_what_a_provider_lacks_is_installed_and_looked_for() -> None:
+    hand = Hand()
+    hand.press("Installdependencies")
+    assert hand.refused()[0].code == "busy", "nobody knows yet what there is"
+    hand.start()
+    hand.press("Installdependencies")
+    assert hand.refused()[0].code == "no_effect"
+    lacking = card("local", missing=["alpha"], install="pip install alpha")
+    hand.give(inputs.NetworkReady(catalogue=wire.Catalogue(providers=[lacking])))
+    hand.press("Installdependencies")
+    (asked,) = [effect for effect in hand.last if isinstance(effect, effects.Install)]
+    assert (asked.packages, asked.command) == (("alpha",), "pip install alpha")
+
+    hand.give(inputs.InstallTold(word="denied", sentence="ask the house", origin=asked.origin))
+    (refused,) = hand.refused()
+    assert (refused.code, refused.sentence) == ("denied", "ask the house")
+    hand.give(inputs.InstallTold(word="installing", sentence="alpha, 1 of 1"))
+    assert hand.callbacks("onStatus")[-1] == ("installing", "alpha, 1 of 1")
+    hand.give(inputs.InstallTold(word="failed", sentence="no line"))
+    assert hand.callbacks("onError")[-1] == ("install", "failed", "no line")
+    assert hand.sent_of(wire.ScanProviders) == []
+    hand.give(inputs.InstallTold(word="installed", sentence="alpha"))
+    assert hand.sent_of(wire.ScanProviders) == [wire.ScanProviders(folder="")]
 
 
 def test_resetcostmeter_zeroes_the_readouts() -> None:

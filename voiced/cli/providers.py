@@ -72,6 +72,8 @@ def _details(card: ProviderCard, keys: dict[str, str], config: str) -> dict[str,
         lines["key"] = f"{card.key_server}, from its {source}" if source else missing
     if card.key_server and card.models:
         lines["price"] = f"{card.models[0]}: {pricing_text(card, card.models[0])}"
+    if card.missing and card.available:
+        lines["lacks"] = f"{', '.join(card.missing)}: {card.install}"
     if card.billing_url:
         lines["billing"] = card.billing_url
     if card.pricing_url:
@@ -93,6 +95,8 @@ def _record(card: ProviderCard, keys: dict[str, str]) -> dict[str, object]:
         "billing_url": card.billing_url,
         "pricing_url": card.pricing_url,
         "dependencies": card.dependencies,
+        "missing": card.missing,
+        "install": card.install,
     }
 
 

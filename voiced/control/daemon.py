@@ -17,11 +17,12 @@ import msgspec
 from voiced import __version__
 from voiced.control.archive import DAY_S
 from voiced.control.books import Books, moment
-from voiced.control.cameras import Cameras
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
 from voiced.control.config.values import first_values, folders_named, unknown_pages
 from voiced.control.config_tools import ConfigTools
+from voiced.control.eyes import Eyes
 from voiced.control.hands import Events, Hands
+from voiced.control.installs import Installs
 from voiced.control.instance import RUN_FILE, RunFile
 from voiced.control.key_command import options_of
 from voiced.control.keys import find_keys
@@ -29,7 +30,6 @@ from voiced.control.midi import MidiDoor
 from voiced.control.midi_map import Aimed, MidiMap, resolver
 from voiced.control.minds import Minds, Outside
 from voiced.control.osc.door import OscDoor
-from voiced.control.pictures import Pictures
 from voiced.control.profiles import Folders
 from voiced.control.recordings import SOURCE, Recordings
 from voiced.control.reload import CONFIG, reload
@@ -39,7 +39,6 @@ from voiced.control.sdnotify import Notify
 from voiced.control.surface import DaemonSurface
 from voiced.control.tool_servers import ToolServers
 from voiced.control.visitors import Visitors
-from voiced.control.web.door import WebDoor
 from voiced.errors import ConfigError, ExitCode
 from voiced.lane.seam import Clock
 from voiced.lane.words import Owner
@@ -125,8 +124,8 @@ class Daemon:
                 recorder_greeting=lambda: self._recordings.greeting(),
                 from_tools=lambda message: self._tool_servers.take(message),
                 tools_greeting=lambda: self._tool_servers.greeting(),
-                from_camera=lambda message: self._cameras.take(message),
-                camera_greeting=lambda: self._cameras.greeting(),
+                from_camera=lambda message: self._eyes.cameras.take(message),
+                camera_greeting=lambda: self._eyes.cameras.greeting(),
                 exited=self._exited,
                 inference_ready=lambda: self._reports.inference_ready(),
                 changed=self._arm,
@@ -173,16 +172,13 @@ class Daemon:
             lambda what: int(getattr(self._loaded.config.osc.rates, what)),
         )  # fmt: skip
         self._door.share_frames(self._scripts.frames)
-        self._pictures = Pictures(self._minds.agents, self._send, lambda: self._cameras.look())
-        self._cameras = Cameras(
-            self._hands.camera, self._minds.agents, self._pictures.give, self._minds.put
-        )
-        self._web = WebDoor(
-            self.surface.agents, self._pictures.post, self._pictures.problem,
-            lambda: self._hands.web_token,
+        self._eyes = Eyes(self._hands, self._minds, self._send)
+        self._installs = Installs(
+            loop, self._hands.environment, lambda: self._loaded.config.install.allow,
+            self._minds.put, self._fresh_engines,
         )  # fmt: skip
         self._minds.doors += [
-            self._door, self._config_tools, self._tool_servers, self._scripts, self._pictures,
+            self._door, self._config_tools, self._tool_servers, self._scripts, self._eyes.pictures,
         ]  # fmt: skip
         self.surface.say = self._door.said
         self._midi = MidiDoor(
@@ -226,7 +222,7 @@ class Daemon:
         # said from here on reaches them.
         await asyncio.sleep(0)
         await self._folders.start()
-        if problem := await self._web.start(self._loaded.config.web):
+        if problem := await self._eyes.web.start(self._loaded.config.web):
             self._start_problems.append(("web", problem))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -269,7 +265,7 @@ class Daemon:
         for source, sentence in self._start_problems:
             self._trouble(source, sentence)
         self._tool_servers.configure(self._loaded.config, self._loaded.folder)
-        self._cameras.configure(self._loaded.config.cameras, self._loaded.folder)
+        self._eyes.cameras.configure(self._loaded.config.cameras, self._loaded.folder)
         self._due()
         self._notify.ready(self._status)
         self._door.said("/voiced/startup", __version__)
@@ -292,11 +288,12 @@ class Daemon:
         self._hands.kill()
         await self._until(lambda: self._hands.gone, HANDS_END_S)
         await self._folders.close()
+        await self._installs.close()
         if self._midi_running is not None:
             self._midi_running.cancel()
             await asyncio.gather(self._midi_running, return_exceptions=True)
         await self._door.close()
-        await self._web.close()
+        await self._eyes.web.close()
         self._close()
 
     async def _until(self, reached: Callable[[], bool], seconds: float) -> None:
@@ -391,7 +388,7 @@ class Daemon:
             version=__version__,
             osc_host=osc.bind,
             osc_port=self._door.port,
-            web_port=self._web.port,
+            web_port=self._eyes.web.port,
             children={child.name: child.pid for child in children if child.pid},
             ready=[child.name for child in children if child.running],
         )
@@ -413,7 +410,7 @@ class Daemon:
         if owner is Owner.TOOLS and not self._reports.stopping:
             self._tool_servers.exited(sentence, asked)
         if owner is Owner.CAMERA and not (asked or self._reports.stopping):
-            self._cameras.exited(sentence)
+            self._eyes.cameras.exited(sentence)
         self._reports.exited(owner, sentence, asked)
 
     def _learn(self, catalogue: Catalogue) -> None:
@@ -465,6 +462,7 @@ class Daemon:
             record=lambda agent, effect: self._recordings.perform(
                 agent, effect, self._trace_folder(agent)
             ),
+            install=lambda agent, wanted: self._installs.install(agent, wanted),
             spend=books.spend,
             changed=self._arm,
         )
@@ -479,7 +477,12 @@ class Daemon:
         else:
             self._hands.network.send(message)
         if isinstance(message, OpenLeg):
-            self._pictures.opened(message)
+            self._eyes.pictures.opened(message)
+
+    def _fresh_engines(self) -> None:
+        """Packages were installed: the engines' process looks for its own when it starts."""
+        if self._hands.inference.running and not self._minds.in_session:
+            self._hands.inference.restart()
 
     def _warm_up(self) -> None:
         """Initialize: fresh hands; the provider in use is warmed up once network is back."""
@@ -608,7 +611,7 @@ class Daemon:
             self._configure_midi()
         self._config_tools.configure(wanted.config)
         self._tool_servers.configure(wanted.config, self._loaded.folder)
-        self._cameras.configure(wanted.config.cameras, self._loaded.folder)
+        self._eyes.cameras.configure(wanted.config.cameras, self._loaded.folder)
         self._hands.tell_roots()
         self._books.allowance.configure(wanted.config.budget)
         for agent, write in wanted.writes:

@@ -51,6 +51,7 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     recall: Callable[[str, effects.Recall], None]
     forget: Callable[[str, effects.ForgetSession], None]
     scan: Callable[[str, effects.ScanFolder], None]
+    install: Callable[[str, effects.Install], None]
     record: Callable[[str, Recording], None]
     spend: Callable[[str, effects.Spend], None]
     changed: Callable[[], None]
@@ -179,6 +180,8 @@ class Minds:
                 outside.scan(name, effect)
             case effects.ForgetSession():
                 outside.forget(name, effect)
+            case effects.Install():
+                outside.install(name, effect)
             case effects.Record() | effects.RecordTurn() | effects.RecordOver():
                 outside.record(name, effect)
             case effects.Spend():

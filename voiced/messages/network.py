@@ -241,6 +241,10 @@ class ProviderCard(Message, frozen=True, kw_only=True):
     billing_url: str = ""
     pricing_url: str = ""
     dependencies: list[str] = []
+    missing: list[str] = []
+    """Those of `dependencies` that are not installed."""
+    install: str = ""
+    """The command that installs them; "" = none is missing."""
 
 
 class Price(Message, frozen=True, kw_only=True):

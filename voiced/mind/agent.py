@@ -178,6 +178,8 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
         case inputs.KeysFound(there=there, gone=gone):
             s.parameters.keys |= there
             s.parameters.keys -= gone
+        case inputs.InstallTold():
+            commands.install_told(s, event)
         case inputs.FilesFound():
             overlay.found(s, event)
         case inputs.Recalled():

@@ -7,9 +7,18 @@ from collections.abc import Callable
 from voiced.messages import network as wire
 from voiced.messages.network import Value
 from voiced.mind import machine, overlay, tools, watch
-from voiced.mind.effects import ForgetSession, RowsCleared, Told, WarmUp
+from voiced.mind.effects import ForgetSession, Install, RowsCleared, Told, WarmUp
 from voiced.mind.gate import guards
-from voiced.mind.inputs import HolderGone, NoteText, Origin, Press, SayText, SetMute, Write
+from voiced.mind.inputs import (
+    HolderGone,
+    InstallTold,
+    NoteText,
+    Origin,
+    Press,
+    SayText,
+    SetMute,
+    Write,
+)
 from voiced.mind.parameters import FOR_LEG, PAR
 from voiced.mind.session import Lifecycle, Trigger
 from voiced.mind.state import AgentState
@@ -156,6 +165,35 @@ def _scan_providers(s: AgentState, command: Press) -> None:
         s.refuse(command.origin, command.name, "busy", "the network process is starting; try again")
 
 
+def _install(s: AgentState, command: Press) -> None:
+    provider = s.parameters.provider
+    card = s.parameters.card(provider)
+    if card is None:
+        s.refuse(command.origin, command.name, "busy", "the network process is starting; try again")
+    elif not card.missing:
+        s.refuse(command.origin, command.name, "no_effect", f"{provider} lacks no packages")
+    else:
+        s.emit(
+            Install(
+                origin=command.origin, provider=provider, packages=tuple(card.missing),
+                command=card.install,
+            )
+        )  # fmt: skip
+
+
+def install_told(s: AgentState, told: InstallTold) -> None:
+    """Tell what becomes of Installdependencies; what was installed is looked for at once."""
+    match told.word:
+        case "denied" if told.origin is not None:
+            s.refuse(told.origin, "Installdependencies", "denied", told.sentence)
+        case "failed":
+            s.error("install", "failed", told.sentence)
+        case word:
+            s.status(word, told.sentence)
+    if told.word == "installed" and s.hands.network_up:
+        s.send(wire.ScanProviders(folder=s.parameters.text("Providersfolder")))
+
+
 def _initialize(s: AgentState, command: Press) -> None:
     if s.hands.stopped:
         s.hands.network_up = False  # Its end may not have been told yet.
@@ -221,6 +259,7 @@ _PULSES: dict[str, Pulse] = {
     "Sendtext": _send_text,
     "Resetcostmeter": _reset_cost,
     "Scanproviders": _scan_providers,
+    "Installdependencies": _install,
     "Initialize": _initialize,
     "Shutdown": _shutdown,
     "Forget": _forget,

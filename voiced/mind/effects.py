@@ -137,6 +137,17 @@ class StopSpeaker(Effect, frozen=True, kw_only=True):
     """STOP_TO = the speaker's write position now: everything queued is dropped under a fade."""
 
 
+class Install(Effect, frozen=True, kw_only=True):
+    """Installdependencies: bring what a provider lacks, if the configuration allows it."""
+
+    origin: Origin
+    provider: str
+    packages: tuple[str, ...]
+    """As the provider names them."""
+    command: str
+    """What does the same by hand."""
+
+
 class WarmUp(Effect, frozen=True, kw_only=True):
     """Initialize: start or restart the hands."""
 
@@ -251,5 +262,5 @@ AgentEffect: TypeAlias = (
     Told | Callback | SignalNow | RowWritten | RowRemoved | RowsCleared | Caption | Refused | Send
     | SetGate | SetLane | StopSpeaker | WarmUp | StopHands | Keep | Journal | TraceClosed
     | Recall | ForgetSession | Record | RecordTurn | RecordOver | Spend | Log
-    | ShowText | RunTool | DropCall | ScanFolder
+    | ShowText | RunTool | DropCall | ScanFolder | Install
 )  # fmt: skip

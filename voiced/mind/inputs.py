@@ -185,6 +185,16 @@ class KeysFound(Input, frozen=True, kw_only=True):
     gone: frozenset[str] = frozenset()
 
 
+class InstallTold(Input, frozen=True, kw_only=True):
+    """What becomes of Installdependencies."""
+
+    word: str
+    """"installing" as it goes on; at its end "installed", "failed", or "denied"."""
+    sentence: str
+    origin: Origin | None = None
+    """Of "denied": who asked."""
+
+
 class FilesFound(Input, frozen=True, kw_only=True):
     """What is in the folder of profiles or of skills now."""
 
@@ -303,5 +313,5 @@ AgentInput: TypeAlias = (
     | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
     | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
     | RegisterTool | UnregisterTool | SetTools | ToolAnswer | ToolProgress | DecideTool
-    | ExecutorGone | Recalled | SetAllowance | KeysFound | FilesFound
+    | ExecutorGone | Recalled | SetAllowance | KeysFound | FilesFound | InstallTold
 )  # fmt: skip

@@ -15,7 +15,6 @@ TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
 # What comes later, and says so: one sentence a feature. Empty it when the feature is there.
 _CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
-_INSTALL = "this does nothing yet: install what a provider lacks with pip"
 
 _TURN, _SESSION = Applies.TURN, Applies.SESSION
 
@@ -323,8 +322,9 @@ def _callbacks() -> Iterable[Row]:
 
 def _lifecycle() -> Iterable[Row]:
     page = "Lifecycle"
-    yield _pulse(page, "Installdependencies", "Installs what the provider lacks.", admin=True,
-                 later=_INSTALL)
+    yield _pulse(page, "Installdependencies",
+                 "Installs the packages that the provider lacks, where install.allow is set.",
+                 admin=True)
     yield _pulse(page, "Initialize", "Starts or restarts the audio and network processes.")
     yield _pulse(page, "Shutdown", "Ends the sessions and stops the processes; the doors stay.",
                  admin=True)

@@ -15,7 +15,7 @@ import stat
 import sys
 import traceback
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +26,7 @@ import msgspec
 from voiced import providers
 from voiced.errors import ContractError
 from voiced.messages.network import Catalogue, Price, ProviderCard, ProviderParameter
-from voiced.providers import prices
+from voiced.providers import packages, prices
 from voiced.providers.attempts import Attempts
 from voiced.providers.contract import Availability, Provider, check, constant
 
@@ -53,11 +53,17 @@ class Registry:
         for found in pkgutil.iter_modules(providers.__path__):
             if found.name.startswith(PREFIX):
                 name = found.name.removeprefix(PREFIX)
-                full = f"{providers.__name__}.{found.name}"
-                self._built_in[name] = _load(name, partial(importlib.import_module, full))
+                self._built_in[name] = _load_built_in(name)
 
     def scan(self, folder: str) -> None:
-        """Look at the drop-in folder anew ("" = none); changed files are loaded again."""
+        """Look at the drop-in folder anew ("" = none); changed files are loaded again.
+
+        So is what of the built-in ones lacked a package.
+        """
+        importlib.invalidate_caches()
+        for name, (card, _) in self._built_in.items():
+            if not card.available:
+                self._built_in[name] = _load_built_in(name)
         self._dropped = {}
         if not folder:
             return
@@ -131,6 +137,7 @@ def card_of(name: str, provider: Provider) -> ProviderCard:
     if problems:
         raise ContractError(name, problems)
     assert ready is not None
+    missing = packages.missing(provider.DEPENDENCIES)
     card = ProviderCard(
         name=name,
         title=str(constant(provider, "TITLE")) or name.replace("_", " ").title(),
@@ -159,6 +166,8 @@ def card_of(name: str, provider: Provider) -> ProviderCard:
         billing_url=str(constant(provider, "BILLING_URL")),
         pricing_url=str(constant(provider, "PRICING_URL")),
         dependencies=list(provider.DEPENDENCIES),
+        missing=missing,
+        install=packages.command(missing) if missing else "",
     )
     return _as_sent(name, card)
 
@@ -215,6 +224,19 @@ def _asked(
     return answer
 
 
+class _LackingError(Exception):
+    """A module's import failed, and it names packages that are not installed."""
+
+    def __init__(self, missing: list[str]) -> None:
+        super().__init__(packages.lacks(missing))
+        self.missing = missing
+
+
+def _load_built_in(name: str) -> tuple[ProviderCard, Provider | None]:
+    full = f"{providers.__name__}.{PREFIX}{name}"
+    return _load(name, partial(importlib.import_module, full))
+
+
 def _load(name: str, load: Callable[[], ModuleType]) -> tuple[ProviderCard, Provider | None]:
     try:
         module = load()
@@ -225,6 +247,9 @@ def _load(name: str, load: Callable[[], ModuleType]) -> tuple[ProviderCard, Prov
         return card_of(name, provider), provider
     except ContractError as error:
         reason = "; ".join(error.problems)
+    except _LackingError as error:
+        logger.warning("! provider %s cannot be used: %s", name, error)
+        return _unavailable(name, str(error), error.missing), None
     except (Exception, SystemExit, CancelledError) as error:  # anybody's code, run by the import
         frames = traceback.extract_tb(error.__traceback__)
         line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno
@@ -233,8 +258,12 @@ def _load(name: str, load: Callable[[], ModuleType]) -> tuple[ProviderCard, Prov
     return _unavailable(name, reason), None
 
 
-def _unavailable(name: str, reason: str) -> ProviderCard:
-    return ProviderCard(name=name, title=name, available=False, reason=reason)
+def _unavailable(name: str, reason: str, missing: Sequence[str] = ()) -> ProviderCard:
+    install = packages.command(missing) if missing else ""
+    return ProviderCard(
+        name=name, title=name, available=False, reason=reason, missing=list(missing),
+        install=install,
+    )  # fmt: skip
 
 
 def _untrusted(status: os.stat_result, what: str) -> str:
@@ -263,5 +292,10 @@ def _drop_in(file: Path) -> ModuleType:
     module.__file__ = str(file)
     # Its own classes (dataclasses, msgspec) look their module up by name.
     sys.modules[module.__name__] = module
-    exec(compile(source, str(file), "exec"), module.__dict__)
+    try:
+        exec(compile(source, str(file), "exec"), module.__dict__)
+    except ImportError:
+        if missing := packages.missing(packages.declared(source)):
+            raise _LackingError(missing) from None
+        raise
     return module

@@ -230,12 +230,15 @@ def test_noise_breaks_nothing(house: House) -> None:
         noise = bytearray(whole if chance.random() < 0.8 else chance.randbytes(200))
         for _ in range(chance.randrange(1, 6)):
             noise[chance.randrange(len(noise))] = chance.randrange(256)
-        with socket.create_connection(("127.0.0.1", house.door.port), timeout=30) as client:
-            with contextlib.suppress(ConnectionError):
-                client.sendall(bytes(noise))
-                client.shutdown(socket.SHUT_WR)
-                while client.recv(65_536):
-                    pass
+        address = ("127.0.0.1", house.door.port)
+        with (
+            socket.create_connection(address, timeout=30) as client,
+            contextlib.suppress(ConnectionError),
+        ):
+            client.sendall(bytes(noise))
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(65_536):
+                pass
     house.door._windows.clear()
     assert house.ask("PUT", "/alice/picture")[0] == 202
 

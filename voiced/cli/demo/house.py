@@ -90,7 +90,8 @@ class House:
             f"{quoted(self._out / CONVERSATION)}"
         )
         return (
-            f"[osc]\nport = 0\n[web]\nport = 0\n[audio]\n{sound}\n[storage]\nstate_dir = {quoted(self.state_dir)}\n"
+            f"[osc]\nport = 0\n[web]\nport = 0\n[audio]\n{sound}\n"
+            f"[storage]\nstate_dir = {quoted(self.state_dir)}\n"
             f'[[agent]]\nname = "voice_agent"\non_start = "wait"\n'
             f"[agent.par]\nProvider = {quoted(self._provider)}\n"
         )

@@ -100,6 +100,12 @@ class MidiConfig(Table, frozen=True, kw_only=True):
     bind: Annotated[tuple[Binding, ...], _live()] = ()
 
 
+class InstallConfig(Table, frozen=True, kw_only=True):
+    """[install]: what Installdependencies may do."""
+
+    allow: Annotated[bool, _live()] = False
+
+
 class BudgetConfig(Table, frozen=True, kw_only=True):
     """[budget]: USD over all agents."""
 
@@ -203,6 +209,7 @@ class Config(Table, frozen=True, kw_only=True):
     agent: tuple[AgentConfig, ...] = (AgentConfig(),)
     prices: Annotated[PriceList, _live()] = {}
     """[prices.<provider>."<model>"]: what a model costs you, where it is not what is known."""
+    install: InstallConfig = InstallConfig()
     cameras: Annotated[dict[str, str], _live()] = {}
     """[cameras]: a name for `Videoin`, and where the camera is."""
     storage: StorageConfig = StorageConfig()
