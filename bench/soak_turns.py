@@ -7,7 +7,8 @@ the service announces or reaches its end, the link breaks, the network process i
 lasts 3 s at most: it is typed; every tenth is a recording that is spoken; once in twenty two texts
 are sent at once. Each must be answered by a reply that repeats its words (of two at once, the
 second), and stand once in the table and in the trace. Memory, descriptors and threads of every
-process are read as it goes; it ends with 1 where a turn was lost or something grew.
+process are read as it goes; it ends with 1 where a turn was lost or something grew. SIGINT ends
+it early, with the figures of what was held until then.
 
 Simpler than a show: the emulator reads the recordings from its script and speaks in tones, and
 the table is observed by one client.
@@ -19,6 +20,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -101,12 +103,14 @@ class Soak:
         self.kills = 0
         self.begun = time.monotonic()
         self.took = 0.0
+        self.turns, self.stopped = 0, False
 
     def run(self) -> None:
         """Hold every turn."""
         chance = random.Random(4711)
         turn = 0
-        while turn < self.args.turns:
+        signal.signal(signal.SIGINT, lambda *_: setattr(self, "stopped", True))
+        while turn < self.args.turns and not self.stopped:
             turn += 1
             began = time.monotonic()
             if turn % 10 == 3:
@@ -124,6 +128,7 @@ class Soak:
                 self._tell(turn)
             time.sleep(max(0.0, began + TURN_S / SPEED - time.monotonic()))
         self.took = time.monotonic() - self.begun
+        self.turns = turn
 
     def _type(self, *turns: int, kill_after: float | None = None) -> None:
         since = self.daemon.mark()
@@ -239,7 +244,7 @@ def table(samples: dict[str, list[Sample]]) -> tuple[str, bool]:
 
 def judged(soak: Soak, trace: list[Row]) -> tuple[str, bool]:
     """Return what became of the turns in a sentence, and whether none was lost."""
-    turns = soak.args.turns
+    turns = soak.turns
     wanted = {words(n) for n in range(1, turns + 1) if n % 10 != 3}
     told, kept = (
         Counter(row.text for row in rows if row.role == "user" and row.typed)
