@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.rig import ROOT, Daemon
 from tests.daemon.stage import A, Stage
 
 PROFILES = {
@@ -170,41 +169,3 @@ def test_a_folder_of_anything_harms_nothing(stage: Stage) -> None:
     gone = stage.wait(f"{A}/cb/onError", lambda source, code, _: code == "folder", since=since)
     assert "cannot be read" in gone.args[2]
     assert stage.ask(f"{A}/par/Profile/options") == ("good",)
-
-
-VOICES = """
-[[agent]]
-name = "voice_agent"
-[agent.par]
-Provider = "local"
-Profilesfolder = "{folder}"
-"""
-
-
-def test_a_switch_is_heard_in_the_next_sessions_first_words(tmp_path: Path) -> None:
-    folder = tmp_path / "profiles"
-    folder.mkdir()
-    for name, words in (("watchman", "Who goes there?"), ("guide", "Welcome to the museum.")):
-        persona = tmp_path / f"{name}.toml"
-        persona.write_text(f"name = '{name}'\n[[rule]]\nheard = ['']\nreplies = ['{words}']\n")
-        (folder / f"{name}.json").write_text(json.dumps({"local": {"persona": str(persona)}}))
-    shutil.copy(ROOT / "config" / "profiles" / "night_watch.json", folder)
-    with Daemon(tmp_path, VOICES.format(folder=folder)) as daemon:
-        assert daemon.ask(f"{A}/par/Profile/options") == ("guide", "night_watch", "watchman")
-        assert first_words(daemon, "night_watch", "watchman") == "Who goes there?"
-        assert first_words(daemon, 0) == "Welcome to the museum."
-
-
-def first_words(daemon: Daemon, *names: str | int) -> str:
-    """Return what the next session answers first, once it was heard."""
-    since = daemon.mark()
-    daemon.send(f"{A}/par/Profile", *names)
-    daemon.send(f"{A}/par/Connect")
-    daemon.wait(f"{A}/par/Sessionstate", "active", since=since)
-    daemon.send(f"{A}/par/Sendtext", "Hello there.")
-    text = daemon.wait(f"{A}/cb/onAssistantText", lambda text, final, row: final == 1, since=since)
-    daemon.wait(f"{A}/sig/assistant_speaking", 1.0, since=since)
-    daemon.ask(f"{A}/sig/assistant_speaking", wanted=0.0)
-    daemon.send(f"{A}/par/Disconnect")
-    daemon.wait(f"{A}/par/Sessionstate", "disconnected", since=since)
-    return str(text.args[0])

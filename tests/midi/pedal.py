@@ -38,6 +38,8 @@ class Pedal:
         self._process.kill()
         self._process.communicate()
 
+    close = unplug
+
 
 def main() -> None:
     import rtmidi
