@@ -163,7 +163,7 @@ def test_with_leave_it_comes_from_the_lock_and_the_provider_is_there(house: Hous
         assert house.installed() == {"voiced_needle.py", "voiced_thread.py"}
 
         # The provider is there, without a restart of anything.
-        daemon.ask(f"{A}/sig/worker_active", wanted=1.0)
+        daemon.ask(f"{A}/sig/model_ready", wanted=1.0)
         since = daemon.mark()
         daemon.send(f"{A}/par/Connect")
         daemon.wait(f"{A}/cb/onSessionStart", since=since)

@@ -25,6 +25,7 @@ from voiced.control.keys import (
     keep_key,
     key_file,
 )
+from voiced.control.web import TOKEN
 from voiced.errors import ExitCode, VoicedError
 from voiced.lane.seam import hide_memory
 
@@ -45,7 +46,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--json", action="store_true", help="for programs")
         else:
             known = ", ".join(SERVERS)
-            sub.add_argument("server", metavar="SERVER", help=f"{known}, or a drop-in's own")
+            others = f"{known}, {TOKEN}, or a drop-in's own"
+            sub.add_argument("server", metavar="SERVER", help=others)
         if name == "set":
             # Taken, so that argparse does not print it.
             sub.add_argument("given", nargs="*", help=argparse.SUPPRESS)
@@ -101,13 +103,13 @@ def _config(named: str) -> Config:
 
 def _check_server(name: str, config: str) -> None:
     """Refuse a server that no provider has: nobody would ever read its key."""
-    if name in SERVERS:
+    if name in (*SERVERS, TOKEN):
         return
     from voiced.cli.providers import catalogue
     from voiced.parameters import nearest
 
     known = dict.fromkeys(
-        [*SERVERS, *(card.key_server for card in catalogue(config) if card.key_server)]
+        [*SERVERS, TOKEN, *(card.key_server for card in catalogue(config) if card.key_server)]
     )
     if name not in known or not is_server(name):
         # Not repeated: it may be the key.
