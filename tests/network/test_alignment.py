@@ -47,9 +47,9 @@ def said(
     return blocks, begins
 
 
-def way(text: str, blocks: list[tuple[float, float]]) -> list[int]:
+def way(text: str, blocks: list[tuple[float, float]], pace: float = 1.0) -> list[int]:
     """Return the characters begun at each block, all text and sound known."""
-    alignment = Alignment()
+    alignment = Alignment(pace)
     alignment.read(text)
     alignment.hear([level for level, _ in blocks], [hertz for _, hertz in blocks])
     return [alignment.chars_at(block, complete=True) for block in range(len(blocks))]
@@ -135,3 +135,20 @@ def test_text_that_comes_in_words_ends_as_the_whole():
     # A block's states are remembered: what was compared with half of the text is compared anew.
     told = [alignment.chars_at(block, complete=True) for block in range(len(blocks))]
     assert sum(a != b for a, b in zip(told, whole, strict=True)) <= len(told) // 20
+
+
+def test_a_slow_voice_is_followed_once_its_pace_is_known():
+    text = "Is this a seat, or a stone? She sat on it as if it were mist, and it shone at noon."
+    slow = dict.fromkeys(range(30), 1.7)
+    blocks, begins = said(text, slow)
+    whole = Alignment()
+    whole.read(text)
+    pace = whole.pace(20.0 * sum(level > 200 for level, _ in blocks))
+    assert 1.4 < pace < 2.0
+    starts = [n for n, sign in enumerate(text) if n == 0 or text[n - 1] == " "]
+    chars = way(text, blocks, pace)
+    late = [
+        next(b for b, c in enumerate(chars) if c > start) - begin
+        for start, begin in zip(starts, begins, strict=True)
+    ]
+    assert max(map(abs, late)) <= 5, late

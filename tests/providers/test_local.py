@@ -189,7 +189,7 @@ def test_every_message_of_inference_becomes_a_callback():
             ("user_turn_dropped", "u2", 7),
             ("response_started", "r"),
             ("assistant_text", "r", "i", "Hello", ("final", False)),
-            ("audio", "r", "i", b"\1\0", 5),
+            ("audio", "r", "i", b"\1\0"),
             ("response_done", "r", "completed"),
             ("tool_call", "c", "n", "{}"),
             ("tool_cancelled", "c"),

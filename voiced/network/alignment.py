@@ -23,6 +23,10 @@ Costs = NDArray[np.float64]
 
 STEP_MS: Final = 19.0
 """Of ordinary read speech in a state: a block is 20 ms, and to leave a state out is cheap."""
+PACE: Final = 0.93
+"""Of the voice with which `STEP_MS` was found: its speech against the ms of its text."""
+SLOWEST, QUICKEST = 2.0, 0.6
+"""No pace beyond these is believed."""
 AHEAD: Final = 120
 """Blocks behind the one asked for that are looked at: what follows tells where a word was."""
 WIDTH: Final = 256
@@ -107,9 +111,17 @@ class _Column(NamedTuple):
 
 
 class Alignment:
-    """The way of one text through its sound."""
+    """The way of one text through its sound.
 
-    def __init__(self) -> None:
+    Args:
+        pace: how many times as long as an ordinary voice this one takes, as far as it is known: a
+            voice half as quick or as slow is followed as well, one slower than that may be lost.
+    """
+
+    def __init__(self, pace: float = 1.0) -> None:
+        self._step_ms = STEP_MS / min(SLOWEST, max(QUICKEST, pace))
+        self._ms = 0.0
+        """Of the whole text, spoken by an ordinary voice."""
         self._text = ""
         self._kept = (0, 0, 0.0)
         """Characters, states and ms up to the last word: what comes before it stays."""
@@ -136,9 +148,10 @@ class Alignment:
         self._text = text
         until = max(chars, last_word(text))
         begun, sound = self._begun[:states].tolist(), self._sound[:states].tolist()
-        begun, sound, ms = _extended(begun, sound, ms, chars, text[chars:until])
+        step_ms = self._step_ms
+        begun, sound, ms = _extended(begun, sound, ms, chars, text[chars:until], step_ms)
         self._kept = (until, len(begun), ms)
-        begun, sound, _ = _extended(begun, sound, ms, until, text[until:])
+        begun, sound, self._ms = _extended(begun, sound, ms, until, text[until:], step_ms)
         self._begun, self._sound = np.array(begun, np.int64), np.array(sound, np.int64)
         self._prices = _prices(self._sound)
         self._return_before(states)
@@ -147,6 +160,14 @@ class Alignment:
         """Take further blocks; see `features`."""
         self._levels += levels
         self._hertz += hertz
+
+    def pace(self, speech_ms: float) -> float:
+        """Return how many times as long as an ordinary voice this one took.
+
+        Args:
+            speech_ms: of the whole sound, its pauses left out.
+        """
+        return speech_ms / (self._ms * PACE) if self._ms else 1.0
 
     def chars_at(self, block: int, *, complete: bool = False) -> int:
         """Return the characters of the text begun before the end of `block`.
@@ -269,7 +290,7 @@ def _top(column: _Column) -> int:
 
 
 def _extended(
-    begun: list[int], sound: list[int], ms: float, chars: int, text: str
+    begun: list[int], sound: list[int], ms: float, chars: int, text: str, step_ms: float
 ) -> tuple[list[int], list[int], float]:
     """Return the states with those of `text` added, and the ms of all of it.
 
@@ -279,13 +300,14 @@ def _extended(
         ms: of ordinary speech so far.
         chars: characters so far.
         text: what follows.
+        step_ms: of ordinary speech in a state.
     """
     for unit in units_of(text):
         if unit.sound >= Sound.JOIN:
             begun.append(chars)
             sound.append(unit.sound)
             continue
-        states = round((ms + unit.ms) / STEP_MS) - round(ms / STEP_MS)
+        states = round((ms + unit.ms) / step_ms) - round(ms / step_ms)
         begun += [chars + 1] * states
         sound += [int(unit.sound)] * states
         ms += unit.ms

@@ -124,6 +124,8 @@ class Playout:
         self._hold: _Hold | None = None
         self._burst = False
         self._rate = 0
+        self._pace = 1.0
+        """Of the voice, by what was heard of it."""
         self._flush_seen = flush_done
         self._skips: list[tuple[int, int]] = []
         self._cut: tuple[int, int] | None = None
@@ -283,10 +285,9 @@ class Playout:
             self._replies[key] = Reply(leg=leg, response=response)
         return self._replies[key]
 
-    @staticmethod
-    def _item(reply: Reply, name: str, rate: int) -> Item:
+    def _item(self, reply: Reply, name: str, rate: int) -> Item:
         if name not in reply.items:
-            reply.items[name] = Item(name=name, rate_in=rate or 1)
+            reply.items[name] = Item(name=name, rate_in=rate or 1, pace=self._pace)
         item = reply.items[name]
         if rate:
             item.rate_in = rate
@@ -423,6 +424,7 @@ class Playout:
             if finished:
                 cut = self._skipped(item.start, item.end) > 0
                 item.heard = samples if cut else item.received
+                self._pace = item.paced()
                 effects += self._tell(reply, item, item.heard, cut)
                 self._line.popleft()
                 continue

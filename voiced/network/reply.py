@@ -20,6 +20,8 @@ ALIGNED_LAG, SPREAD_LAG = 5, 2
 CHARS_PER_S = 17
 """Of quick speech, pauses left out: what a text of which the sound is still to come will take."""
 
+PACED_CHARS = 30
+"""A voice's pace is known from no shorter text."""
 _BEGIN = re.compile(r"\s\S")
 
 
@@ -57,7 +59,9 @@ class Item:
     """Samples heard of it in the end; -1 = it still sounds."""
     resampler: Resampler | None = None
     _text: str = ""
-    _alignment: Alignment = field(default_factory=Alignment)
+    pace: float = 1.0
+    """How slowly the voice speaks, as far as it is known: `alignment.Alignment`."""
+    _alignment: Alignment = field(init=False)
     _aligned: bool = False
     """Its text is in letters that `_alignment` can read."""
     _breaks: list[int] = field(default_factory=list)
@@ -70,6 +74,9 @@ class Item:
     _offset: int = 0
     _fed: int = 0
     _rest: Samples = field(default_factory=lambda: EMPTY)
+
+    def __post_init__(self) -> None:
+        self._alignment = Alignment(self.pace)
 
     def read(self, text: str) -> None:
         """Take the whole text so far."""
@@ -138,6 +145,12 @@ class Item:
         """
         self._begun = min(self.chars, max(self._begun, self._chars_at(samples)))
         return self._begun
+
+    def paced(self) -> float:
+        """Return how slowly the voice spoke, once all of it has come; as believed if not known."""
+        if not (self.complete and self._aligned and self.chars >= PACED_CHARS):
+            return self.pace
+        return (self.pace + self._alignment.pace(self.spoken[-1] * BLOCK_MS)) / 2.0
 
     def begins_a_word(self, samples: int) -> bool:
         """Return whether a word has begun within the first `samples` that was not told of yet."""
