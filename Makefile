@@ -1,11 +1,13 @@
 # voiced: every developer's verb. `make help` lists them.
-# PYTHON=python3.12 chooses the Python, ARGS="..." goes to the program that a verb starts.
+# PYTHON=python3.12 chooses the Python, ARGS="..." goes to the program that a verb starts;
+# TURNS="..." to the second one of `make soak`.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: demo test lint docs format bench soak fuzz llm lock setup clean help
 MAKEFLAGS += --no-print-directory
 ARGS ?=
+TURNS ?=
 export PYTHON
 bin := .venv/bin
 
@@ -35,9 +37,10 @@ bench: ## measure latency, callback times, CPU and memory; write docs/benchmarks
 	@scripts/setup test
 	@$(bin)/python -m bench $(ARGS)
 
-soak: ## one hour of audio; write its figures into docs/benchmarks.md
+soak: ## an hour of audio, then ten thousand short turns with faults; write docs/benchmarks.md
 	@scripts/setup test
-	@$(bin)/python -m bench.soak $(ARGS)
+	@status=0; $(bin)/python -m bench.soak $(ARGS) || status=1; \
+	  $(bin)/python -m bench.soak_turns $(TURNS) || status=1; exit $$status
 
 fuzz: ## a million mutated packets, 10^5 frames of each service, long random walks, 10^8 ring frames
 	@scripts/setup test
