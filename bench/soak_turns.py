@@ -287,7 +287,9 @@ def main() -> int:
         text = script(args.provider, args.turns, args.every, args.kills)
         options = ["--voice=tone", "--deaf"]
         more = "[osc.rates]\nsendtext = 100000\n"
-        cloud = Cloud(folder, args.provider, text, speed=SPEED, options=options, more=more)
+        cloud = Cloud(
+            folder, args.provider, text, speed=SPEED, options=options, more=more, heard=""
+        )
         with cloud:
             cloud.connect()
             soak = Soak(cloud, args)
