@@ -90,14 +90,15 @@ PLAIN: Final = word_set("a an the to of in at by for with and or please you me i
 """Words that say nothing even then."""
 GENERIC: Final = stem_set(
     "turn set switch make put change give get bring do use us run call start show tell say adjust "
-    "move trigger let want need send ask"
+    "move trigger send ask"
 )
 """Stems of verbs that any command may have."""
 VERBS: Final = GENERIC | stem_set(
     "open close play pause stop dim raise lower lift drop fade light lock unlock mute unmute read "
     "write find search look add remove create delete increase decrease activate deactivate enable "
     "disable blow ring launch load save record display paint fill clear reset rotate shake wake "
-    "begin end announce invite list describe pick select choose take keep hold release"
+    "recall resume restart sound spin mix fire zoom scroll begin end announce invite list describe "
+    "pick select choose take keep hold release"
 )
 """Stems of verbs that commands begin with."""
 BLOCKERS: Final = stem_set(
@@ -127,7 +128,7 @@ OPPOSITES: Final = _opposites(
 )
 """Stems by stem."""
 
-REQUESTS: Final = word_set("can could would will may might shall")
+REQUESTS: Final = word_set("can could would will may")
 WISHES: Final = word_set("want need like love wish prefer")
 QUESTIONS: Final = word_set("what why who whose whom when where which how")
 AUXILIARIES: Final = word_set("do does did is are was were am has had should must have shall")
@@ -139,6 +140,7 @@ SUBJECTS: Final = word_set(
 )
 COPULAS: Final = word_set("is are was were am be been looks look seems seem became")
 ARTICLES: Final = word_set("the a an my your his her their our some such")
+PREPOSITIONS: Final = word_set("in at on by of from with for to into about under over behind")
 LEADS: Final = word_set(
     "please kindly hey hi hello ok okay so now well and then um uh er oh just yes yeah no right "
     "alright also go ahead quickly maybe perhaps again"

@@ -23,15 +23,17 @@ import msgspec
 
 from voiced.inference import slots as filling_in
 from voiced.inference import utterance
-from voiced.inference.lexicon import BLOCKERS, GENERIC, OPPOSITES, PLAIN, STOP, stem_set
+from voiced.inference.lexicon import BLOCKERS, GENERIC, OPPOSITES, PLAIN, STOP, VERBS, stem_set
 from voiced.inference.mishearing import ALIKE, likeness
 from voiced.inference.slots import Filling, Heard, Kind, Slot
 from voiced.inference.utterance import Mood, Word
 from voiced.messages.inference import Declaration
 
 _MOODS: Final = {Mood.COMMAND: 1.0, Mood.ELLIPSIS: 0.9, Mood.STATEMENT: 0.3, Mood.QUESTION: 0.0}
-_LOOSE_ELLIPSIS: Final = 0.4
-"""The factor where words without a verb are not all the tool's."""
+_LOOSE_ELLIPSIS: Final = 0.5
+"""The factor where words without a verb are not all the tool's, or there is but one."""
+_HALF: Final = 0.6
+"""The factor where only what a tool does was said, or only what it does it to."""
 _NAME, _DESCRIPTION, _SLOT, VALUE = 0.75, 0.45, 0.45, 0.45
 VERB: Final = 0.2
 """What a verb weighs that any command may have."""
@@ -51,6 +53,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """How it is called in a question to the visitor."""
     weights: dict[str, float]
     """Of the stems of its name, description and slots."""
+    names: frozenset[str]
+    """Those of its name."""
     title: frozenset[str]
     """Those of its name and of its description's first sentence, which says what it does."""
     verbs: frozenset[str]
@@ -114,6 +118,7 @@ def _tool(declared: Declaration) -> Tool | None:
         name=declared.name,
         spoken=first if 0 < len(first) <= 80 else utterance.spoken_name(declared.name),
         weights=weights,
+        names=frozenset(name),
         title=title,
         verbs=frozenset([*name[:1], *(word.stem for word in described[:1])]),
         options=frozenset(s for slot in slots for o in slot.options for s in o.stems),
@@ -158,8 +163,9 @@ def _compared(
     filling = filling_in.fill(tool.slots, marked(heard, tool, specific))
     score = _focus(words, topic, filling, tool, tools)
     coverage = _coverage(words, topic, filling, tool, known, mood)
-    if mood is Mood.ELLIPSIS and coverage < 0.99:
+    if mood is Mood.ELLIPSIS and (coverage < 0.99 or len({*topic, *filling.used}) < 2):
         factor = _LOOSE_ELLIPSIS
+    factor *= _HALF if _is_half_named(words, topic, tool) else 1.0
     return Match(tool=tool, score=score * coverage * factor, filling=filling)
 
 
@@ -175,6 +181,20 @@ def _topic(
             surely, stem = max(alike, default=(0.0, ""))
             if surely >= ALIKE:
                 yield n, (stem, surely)
+
+
+def _is_half_named(words: Sequence[Word], topic: dict[int, tuple[str, float]], tool: Tool) -> bool:
+    """Whether one half of what a tool is was left out: "conversation" is not to end it.
+
+    A verb that any command may have stands for the tool's own.
+    """
+    own = tool.verbs & (VERBS - GENERIC)
+    if not own:
+        return False
+    said = {word.stem for word in words if word.text not in STOP}
+    objects = {stem for stem in tool.names if stem not in own and tool.weights[stem] > VERB}
+    heard = {stem for stem, _ in topic.values()}
+    return not said & (own | GENERIC) or (bool(objects) and heard <= own | GENERIC)
 
 
 def _contrary(words: Sequence[Word], tool: Tool) -> bool:

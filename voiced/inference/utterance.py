@@ -131,7 +131,7 @@ def mood(words: Sequence[Word], verbs: frozenset[str]) -> Mood:
         second is None or second.text in lexicon.SUBJECTS | lexicon.ARTICLES
     ):
         return Mood.QUESTION
-    if first.text in lexicon.SUBJECTS | lexicon.ARTICLES:
+    if first.text in lexicon.SUBJECTS | lexicon.ARTICLES | lexicon.PREPOSITIONS:
         return Mood.STATEMENT
     if first.stem in verbs and not first.text.endswith(("ing", "ed")):
         return Mood.COMMAND
