@@ -47,11 +47,8 @@ def test_a_server_and_a_patch_in_parallel(provider: str, tmp_path: Path) -> None
             f'[[agent.mcp]]\nname = "time"\ncommand = "{program}"\nallow = ["*"]\n'
         )
         config = CONFIG.replace('output = ""', f'output = ""\nspeed = {SPEED}')
-        environment = {SERVICES[provider]: "k"}
         settings = ("agent.voice_agent.tool_silence=60.0",)
-        with Daemon(
-            tmp_path, agents, config=config, environment=environment, settings=settings
-        ) as daemon:
+        with Daemon(tmp_path, agents, config=config, settings=settings) as daemon:
             daemon.until(lambda: "get_current_time is offered" in daemon.log, 30, "the time")
             patch = Client()
             words = ("set_lights", "Turn the lights to a colour", SCHEMA)

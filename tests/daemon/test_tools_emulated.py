@@ -49,7 +49,7 @@ EVENING = Script(
 
 
 @contextmanager
-def running(service: Emulator) -> Iterator[None]:
+def running(service: Emulator) -> Iterator[asyncio.AbstractEventLoop]:
     """Run a stand-in on a loop of its own."""
     loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
 
@@ -62,7 +62,7 @@ def running(service: Emulator) -> Iterator[None]:
     thread.start()
     assert ready.wait(20)
     try:
-        yield
+        yield loop
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join(20)
