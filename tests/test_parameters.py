@@ -48,7 +48,8 @@ Printcallbacks i RW 0..1 0; Audioevents i RW 0..1 0; Thinkingbudget i RW 0..8192
 Volume f RW 0..1 1.0; Maxreplayrows i RW 1..200 20; Approvaltimeout i RW 0..600 0
 Costbudget f RW 0..10 0.0; Signalrate i RW 1..120 30; Displaycolorr f RW 0..1 0.98
 Displaycolorg f RW 0..1 0.52; Displaycolorb f RW 0..1 0.02; Displaycolor fff RW 0..1
-Tool i RW 0..16 0; Profile s... RW; Skillscomp s RW; Videoin s RW; Videointerval i RW 1..3600 1; Sessiontracedir s RWA
+Tool i RW 0..16 0; Profile s... RW; Skillscomp s RW; Videoin s RW; Videointerval i RW 1..3600 1
+Sessiontracedir s RWA
 Skillsfolder s RWA; Profilesfolder s RWA; Loadsessionfile s RWA; Providersfolder s R
 Recording s RW off; Recordingformat s RW wav
 Affect s RW off; Affectinterval i RW 3000..10000 3000; Affectendpoint s R

@@ -142,6 +142,30 @@ def test_several_channels_are_averaged_and_the_gain_applies(make):
     assert bench.lane.get(Lane.LEVEL_IN) == 187500
 
 
+@pytest.mark.parametrize(
+    ("mask", "level"),
+    [
+        (0, 0.5),  # the configuration's
+        (0b0100, 0.25),
+        (0b1100, 0.1875),
+        (0b0101, 0.375),
+        (0b1 << 60 | 0b0100, 0.25),  # as far as the device has them
+        (0b1 << 60, 0.5),
+    ],
+)
+def test_the_lane_says_which_channels_are_heard(make, mask, level):
+    bench = make(((1,), (1,)))
+    heard = np.zeros((256, 4), np.float32)
+    heard[:] = 0.5, 0.0, 0.25, 0.125
+    bench.run(128, heard=heard)
+    bench.lane.put(Lane.INPUTS, mask)
+    bench.run(128, heard=heard)
+    bench.lane.put(Lane.INPUTS, 0)
+    bench.run(128, heard=heard)
+    assert set(bench.near(0, 128)) == set(bench.near(256, 384)) == {16384}
+    assert set(bench.near(128, 256)) == {round(level * 32768)}
+
+
 def test_too_loud_is_clipped_and_no_number_is_silence(bench):
     heard = np.zeros((128, 4), np.float32)
     heard[:4, 0] = 1.5, -1.5, np.nan, np.inf

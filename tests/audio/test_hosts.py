@@ -79,6 +79,10 @@ def test_as_many_channels_are_opened_as_the_lanes_use():
     lanes = [lane((1,), (1, 2)), lane((3,), (2,))]
     assert hosts.check_channels(ROWS[0], lanes, "input") == 3
     assert hosts.check_channels(ROWS[0], lanes, "output") == 2
+    has = ROWS[0].inputs
+    assert hosts.check_channels(ROWS[0], lanes, "input", has) == has
+    assert hosts.check_channels(ROWS[0], lanes, "input", has + 5) == has, "no more than it has"
+    assert hosts.check_channels(ROWS[0], lanes, "input", 1) == 3
     assert hosts.check_channels(ROWS[0], [lane((), ())], "output") == 1
 
 

@@ -134,10 +134,7 @@ def test_only_pulses_are_fired(say) -> None:
     assert "Volume is no pulse" in told.stderr
 
 
-def test_what_does_nothing_yet_says_so(say) -> None:
-    told = say("set", "Micin", "3")
-    assert told.returncode == ExitCode.DONE
-    assert "does nothing yet" in told.stderr
+def test_a_pulse_that_has_nothing_to_do_says_so(say) -> None:
     assert "lacks no packages" in say("pulse", "Installdependencies").stderr
 
 

@@ -453,6 +453,27 @@ def test_volume_and_gain_go_to_the_lane() -> None:
     assert hand.last == []
 
 
+def test_micin_chooses_channels_from_the_next_session_on() -> None:
+    hand = Hand().start()
+    hand.write("Micin", "3,4")
+    assert lane(hand) == effects.SetLane(inputs=0b1100)
+    hand.connected()
+    hand.write("Micin", "")
+    assert not any(isinstance(e, effects.SetLane) for e in hand.last)
+    assert hand.callbacks("onStatus")[-1] == ("pending", "Micin")
+    hand.press("Disconnect")
+    hand.closed(asked=True)
+    assert lane(hand) == effects.SetLane(inputs=0)
+
+
+def test_a_channel_that_the_device_has_not_is_told() -> None:
+    hand = Hand().start()
+    hand.write("Micin", "2,7")
+    hand.give(inputs.AudioReady(device="room", samplerate=48_000, echo_free=True, inputs=2))
+    (told,) = [args for args in hand.callbacks("onError") if args[0] == "audio"]
+    assert "channel 7, but room gives 2" in told[2]
+
+
 def test_the_guard_follows_the_card() -> None:
     hand = Hand().start()
     hand.give(inputs.AudioReady(device="room", samplerate=48_000, echo_free=False))
@@ -507,12 +528,18 @@ def test_text_that_could_not_be_sent_any_more_is_told() -> None:
     assert ("session", "unsent") in [args[:2] for args in hand.callbacks("onError")]
 
 
-def asked(hand: Hand) -> tuple[bool, list[str]]:
-    """Return whether the last leg is asked to answer, and the rows that it is given."""
-    return hand.dialled[-1].respond, [row.text for row in hand.dialled[-1].history]
+def told_next(hand: Hand) -> tuple[list[str], list[str]]:
+    """Lose the leg; return the rows that the next one is given, and the texts sent to it."""
+    hand.sleep(6.0)
+    hand.closed()
+    hand.sleep(1.0)
+    assert not hand.dialled[-1].respond
+    hand.opened("replay")
+    sent = [m.text for m in hand.sent_of(wire.SendText) if m.leg == hand.leg]  # type: ignore[attr-defined]
+    return [row.text for row in hand.dialled[-1].history], sent
 
 
-def test_text_typed_into_a_reply_is_answered_by_the_next_leg() -> None:
+def test_text_typed_into_a_reply_is_sent_to_the_next_leg() -> None:
     """The reply that runs does not answer it, wherever its own words stand in the table."""
     hand = Hand().start().connected()
     hand.press("Sendtext", "first")
@@ -520,27 +547,32 @@ def test_text_typed_into_a_reply_is_answered_by_the_next_leg() -> None:
     hand.press("Sendtext", "second")
     hand.leg_event(wire.AssistantText, response="r1", item="i", text="one", final=True)
     hand.leg_event(wire.ResponseDone, response="r1", status="completed")
-    hand.closed()
-    hand.sleep(1.0)
-    assert asked(hand) == (True, ["first", "one", "second"])
-    hand.opened("replay")
+    assert told_next(hand) == (["first", "one"], ["second"])
     hand.reply("two", "r2")
-    hand.closed()
-    hand.sleep(1.0)
-    assert asked(hand) == (False, ["first", "second", "one", "two"])
+    assert told_next(hand) == (["first", "second", "one", "two"], [])
 
 
 def test_of_two_texts_at_once_each_is_answered() -> None:
-    """The service answers them one by one, and is lost between the two replies."""
+    """The service answers them one by one, and is lost between the two replies, or in one."""
     hand = Hand().start().connected()
     hand.press("Sendtext", "first")
     hand.press("Sendtext", "second")
+    assert told_next(hand) == ([], ["first", "second"])
     hand.leg_event(wire.ResponseStarted, response="r1", texts=1)
     hand.leg_event(wire.AssistantText, response="r1", item="i", text="one", final=True)
-    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
-    hand.closed()
-    hand.sleep(1.0)
-    assert asked(hand) == (True, ["first", "one", "second"])
+    assert told_next(hand) == ([], ["first", "second"])
+    hand.reply("one", "r2")
+    assert [row for row in hand.words() if row[0] == "user"] == [
+        ("user", "first"), ("user", "second")
+    ]  # fmt: skip
+    assert told_next(hand) == (["first", "second", "one"], [])
+
+
+def test_text_does_not_wait_for_a_visitor_who_has_said_nothing() -> None:
+    hand = Hand().start().connected()
+    hand.press("Sendtext", "hello")
+    hand.leg_event(wire.SpeechStarted, frame=1000)
+    assert told_next(hand) == ([], ["hello"])
 
 
 def test_a_reply_that_was_cut_is_not_made_up_for_by_a_later_leg() -> None:
@@ -549,9 +581,7 @@ def test_a_reply_that_was_cut_is_not_made_up_for_by_a_later_leg() -> None:
     hand.leg_event(wire.ResponseStarted, response="r1", texts=1)
     hand.leg_event(wire.AssistantText, response="r1", item="i", text="one")
     hand.leg_event(wire.ResponseDone, response="r1", status="cancelled")
-    hand.closed()
-    hand.sleep(1.0)
-    assert asked(hand) == (False, ["first", "one"])
+    assert told_next(hand) == (["first", "one"], [])
 
 
 def test_text_typed_while_the_session_says_goodbye_is_refused() -> None:

@@ -216,6 +216,7 @@ class PortAudioDevice:
             input_block=pair.input_block,
             output_block=pair.output_block,
             realtime=realtime,
+            inputs=pair.source.channels if pair.source else 0,
         )
 
     def timeout_s(self) -> float:

@@ -83,8 +83,10 @@ def _not_named(usable: Sequence[DeviceRow], wanted: str, direction: str) -> str:
     )
 
 
-def check_channels(row: DeviceRow, lanes: Sequence[LaneChannels], direction: str) -> int:
-    """Return how many channels of the device must be opened.
+def check_channels(
+    row: DeviceRow, lanes: Sequence[LaneChannels], direction: str, wanted: int = 0
+) -> int:
+    """Return how many channels of the device must be opened; up to `wanted` where it has them.
 
     Raises:
         DeviceError: a lane asks for a channel that the device does not have.
@@ -100,7 +102,7 @@ def check_channels(row: DeviceRow, lanes: Sequence[LaneChannels], direction: str
                     f"{has}: change {direction}_channels of this agent, or take another device"
                 )
             most = max(most, channel)
-    return most
+    return max(most, min(wanted, has))
 
 
 def blocksize(row: DeviceRow, direction: str, asked: int, samplerate: int) -> int:

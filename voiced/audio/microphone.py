@@ -20,12 +20,15 @@ class Microphone:
 
     Args:
         lane: the lane, mapped for this side alone (a fence belongs to one thread).
-        inputs: channels of the device to average, counted from 1.
+        inputs: channels of the device to average, counted from 1, unless the lane names others.
         samplerate: of the device, Hz.
         max_block: longest block, frames.
     """
 
-    __slots__ = ("_columns", "_gate", "_half_life", "_lane", "_level", "_mono", "_ring", "_words")
+    __slots__ = (
+        "_columns", "_configured", "_gate", "_half_life", "_inputs", "_lane", "_level", "_mono",
+        "_ring", "_words",
+    )  # fmt: skip
 
     def __init__(
         self, lane: LaneSegment, inputs: tuple[int, ...], samplerate: int, max_block: int
@@ -33,7 +36,8 @@ class Microphone:
         self._lane = lane
         self._words = lane.words
         self._ring = np.frombuffer(lane.near.samples, np.int16)
-        self._columns = tuple(channel - 1 for channel in inputs)
+        self._columns = self._configured = tuple(channel - 1 for channel in inputs)
+        self._inputs = 0
         self._mono = np.zeros(max_block, np.float32)
         self._half_life = LEVEL_HALF_LIFE_S * samplerate
         self._level = 0.0
@@ -58,6 +62,8 @@ class Microphone:
         """
         mono = self._mono[:frames]
         peak = 0.0
+        if samples is not None and self._words[Lane.INPUTS] != self._inputs:
+            self._listen_to(self._words[Lane.INPUTS], samples.shape[1])
         if samples is None or not self._columns:
             mono.fill(0.0)
         else:
@@ -74,6 +80,12 @@ class Microphone:
         self._level = peak if peak > falling else falling
         self._words[Lane.LEVEL_IN] = int(self._level / FULL_SCALE * MILLION)
         self._lane.put(Lane.NEAR_WRITE, frame + frames)
+
+    def _listen_to(self, inputs: int, channels: int) -> None:
+        """Take the channels that the lane names, as far as the device was opened with them."""
+        self._inputs = inputs
+        named = tuple(n for n in range(min(inputs.bit_length(), channels)) if inputs >> n & 1)
+        self._columns = named or self._configured
 
     def _mix(self, samples: Float32, mono: Float32) -> float:
         """Average this lane's channels into int16 steps; return the peak."""

@@ -200,7 +200,7 @@ def _side(rows: list[DeviceRow], wanted: OpenDevice, direction: str) -> Side | N
             hosts.choose(rows + _pulse_rows(), asked, direction, "wait")
             raise
         row = hosts.choose(rows, asked, direction, "default")
-    return Side(rows.index(row), row, hosts.check_channels(row, wanted.lanes, direction))
+    return Side(rows.index(row), row, _opened(row, wanted, direction))
 
 
 def _through_pulse(rows: list[DeviceRow], wanted: OpenDevice, direction: str) -> Side | None:
@@ -215,8 +215,13 @@ def _through_pulse(rows: list[DeviceRow], wanted: OpenDevice, direction: str) ->
     row = msgspec.structs.replace(
         rows[number], name=endpoint.name, inputs=endpoint.channels, outputs=endpoint.channels
     )
-    channels = hosts.check_channels(row, wanted.lanes, direction)
+    channels = _opened(row, wanted, direction)
     return Side(number, rows[number], channels, endpoint.name)
+
+
+def _opened(row: DeviceRow, wanted: OpenDevice, direction: str) -> int:
+    more = wanted.inputs_wanted if direction == "input" else 0
+    return hosts.check_channels(row, wanted.lanes, direction, more)
 
 
 def _common_rate(library: Any, asked: int, source: Side | None, sink: Side | None) -> int:

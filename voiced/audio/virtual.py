@@ -36,6 +36,8 @@ CATCH_UP_BLOCKS = 64
 HEADER_EVERY_S = 1.0
 OVER = 1 << 40
 """Frames after which any recording is over."""
+INPUTS_MAX = 8
+"""Input channels of the card, where the configuration does not name more."""
 
 
 class Visitor:
@@ -166,6 +168,7 @@ class VirtualDevice:
         self.samplerate = wanted.samplerate
         self.block = wanted.input_block or wanted.output_block or round(BLOCK_S * wanted.samplerate)
         inputs = max((c for lane in wanted.lanes for c in lane.inputs), default=1)
+        inputs = max(inputs, min(wanted.inputs_wanted, INPUTS_MAX))
         outputs = max((c for lane in wanted.lanes for c in lane.outputs), default=1)
         self._input = np.zeros((self.block, inputs), np.float32)
         self._output = np.zeros((self.block, outputs), np.float32)
@@ -212,6 +215,7 @@ class VirtualDevice:
             input_block=self.block,
             output_block=self.block,
             realtime=realtime,
+            inputs=self._input.shape[1],
         )
 
     def play_file(self, message: PlayFile) -> None:

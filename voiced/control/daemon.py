@@ -451,6 +451,7 @@ class Daemon:
             send=self._send,
             warm_up=self._warm_up,
             stop_hands=self._hands.stop,
+            inputs=self._hands.want_inputs,
             keep=lambda agent, keep: books.keep(agent, keep, self._configured(agent, keep)),
             journal=lambda agent, line: books.journal(self._trace_folder(agent), line),
             close_trace=lambda agent, closed: books.close_trace(closed),

@@ -104,6 +104,9 @@ class Hands:
         self._network_wire, self._inference_wire = datagram_pair()
         self._watched_at = time.monotonic()
         self._scripts: list[Child[Any]] = []
+        self._inputs_wanted: dict[str, int] = {}
+        self.inputs_open = 0
+        """Input channels of the device that are open; 0 = none, or not known yet."""
         self.audio = self._child(Owner.AUDIO, FromAudio, self._greet_audio, events.from_audio, ())
         self.network = self._child(
             Owner.NETWORK, FromNetwork, self._greet_network, events.from_network,
@@ -165,6 +168,12 @@ class Hands:
             self.network.send(SetPrices(prices=config.prices))
         self._config, self._folder = config, folder
         if changed:
+            self.audio.restart()
+
+    def want_inputs(self, agent: str, channels: int) -> None:
+        """Have so many input channels open for an agent; more of them take a new audio process."""
+        self._inputs_wanted[agent] = channels
+        if self.audio.running and 0 < self.inputs_open < channels:
             self.audio.restart()
 
     def set_key(self, server: str, key: str) -> None:
@@ -322,7 +331,9 @@ class Hands:
 
     def _greet_audio(self) -> Iterable[Message]:
         yield self._attach()
-        yield self._open_device(self._config, self._folder)
+        opened = self._open_device(self._config, self._folder)
+        wanted = max(self._inputs_wanted.values(), default=0)
+        yield msgspec.structs.replace(opened, inputs_wanted=wanted)
 
     def _greet_network(self) -> Iterable[Message]:
         # The first catalogue is whole: a session that waits for a drop-in dials when it comes, and

@@ -45,6 +45,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     send: Callable[[ToNetwork], None]
     warm_up: Callable[[], None]
     stop_hands: Callable[[], None]
+    inputs: Callable[[str, int], None]
+    """So many input channels of the device are wanted by an agent."""
     keep: Callable[[str, effects.Keep], None]
     journal: Callable[[str, effects.Journal], None]
     close_trace: Callable[[str, effects.TraceClosed], None]
@@ -161,6 +163,8 @@ class Minds:
                 lane.set_gate(effect.open)
             case effects.SetLane():
                 _set_lane(lane, effect)
+                if effect.inputs is not None:
+                    outside.inputs(name, effect.inputs.bit_length())
             case effects.StopSpeaker():
                 lane.put(Lane.STOP_TO, lane.speaker.write_position)
             case effects.WarmUp():
@@ -217,6 +221,8 @@ def _set_lane(lane: LaneSegment, effect: effects.SetLane) -> None:
         lane.put(Lane.PLAYBACK, _PLAYBACK[effect.playback])
     if effect.guard is not None:
         lane.put(Lane.GUARD, int(effect.guard))
+    if effect.inputs is not None:
+        lane.put(Lane.INPUTS, effect.inputs)
 
 
 def edges_of(

@@ -73,11 +73,13 @@ class Reports:
         """Take what audio says."""
         match message:
             case DeviceOpened():
+                self._hands.inputs_open = message.inputs
                 self._minds.put_all(
                     AudioReady(
                         device=message.output or message.input,
                         samplerate=message.samplerate,
                         echo_free=self._echo_free(),
+                        inputs=message.inputs,
                     )
                 )
                 self.edges()

@@ -101,6 +101,8 @@ class Lane(IntEnum):
     """Speaker position up to which control wants everything dropped (Stop, Disconnect)."""
     GUARD = 13
     """1 = half-duplex: network sends silence for near while this lane's loudspeaker sounds."""
+    INPUTS = 14
+    """Bit n-1 = channel n of the device is heard; 0 = those of the configuration."""
     # Written by network:
     SPEAKER_WRITE = 24
     FLUSH_TO = 25

@@ -45,6 +45,8 @@ class OpenDevice(Message, frozen=True, kw_only=True):
     append_frames: int
     """Set the near wake once per this many near frames."""
     lanes: list[LaneChannels]
+    inputs_wanted: int = 0
+    """Open so many input channels at least, where the device has them: agents may change theirs."""
     virtual: VirtualCard | None = None
 
 
@@ -77,6 +79,8 @@ class DeviceOpened(Message, frozen=True, kw_only=True):
     output_block: int
     realtime: bool
     """Whether the realtime priority was granted."""
+    inputs: int = 0
+    """Input channels that are open."""
 
 
 class DeviceAbsent(Message, frozen=True, kw_only=True):

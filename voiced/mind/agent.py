@@ -274,6 +274,13 @@ def _audio_ready(s: AgentState, event: inputs.AudioReady) -> None:
     s.hands.audio, s.hands.audio_sentence = "ready", ""
     s.hands.samplerate, s.hands.echo_free = event.samplerate, event.echo_free
     s.log("info", f"< audio {event.device} at {event.samplerate} Hz")
+    absent = [n for n in sorted(readouts.channels(s.parameters.text("Micin"))) if n > event.inputs]
+    if absent and event.inputs:
+        s.error(
+            "audio", "channels",
+            f"Micin names channel {absent[0]}, but {event.device} gives {event.inputs}: those that "
+            "it has are heard, or without any the configuration's",
+        )  # fmt: skip
 
 
 def _audio_absent(s: AgentState, event: inputs.AudioAbsent) -> None:

@@ -131,6 +131,8 @@ class SetLane(Effect, frozen=True, kw_only=True):
     playback: str | None = None
     """"play", "pause" or "silent"."""
     guard: bool | None = None
+    inputs: int | None = None
+    """Bit n-1 = channel n of the device is heard; 0 = those of the configuration."""
 
 
 class StopSpeaker(Effect, frozen=True, kw_only=True):

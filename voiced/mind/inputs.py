@@ -276,6 +276,8 @@ class AudioReady(Input, frozen=True, kw_only=True):
     samplerate: int
     echo_free: bool
     """The virtual card, or an echo canceller works: Bargein auto means on."""
+    inputs: int = 0
+    """Input channels of the device that are open."""
 
 
 class AudioAbsent(Input, frozen=True, kw_only=True):

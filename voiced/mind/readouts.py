@@ -84,8 +84,9 @@ def _lane(s: AgentState) -> None:
     volume = 0.0 if s.muted else s.parameters.number("Volume")
     micgain = s.parameters.number("Micgain")
     guard = guards(s.parameters.text("Bargein"), s.hands.echo_free, s.mode)
+    inputs = sum(1 << (channel - 1) for channel in channels(s.parameters.text("Micin")))
     before, s.lane = s.lane, {
-        "volume": volume, "micgain": micgain, "playback": playback, "guard": guard
+        "volume": volume, "micgain": micgain, "playback": playback, "guard": guard, "inputs": inputs
     }  # fmt: skip
     if before != s.lane:
         s.emit(
@@ -94,8 +95,14 @@ def _lane(s: AgentState) -> None:
                 micgain=None if before.get("micgain") == micgain else micgain,
                 playback=None if before.get("playback") == playback else playback,
                 guard=None if before.get("guard") is guard else guard,
+                inputs=None if before.get("inputs", 0) == inputs else inputs,
             )
         )
+
+
+def channels(micin: str) -> set[int]:
+    """Return the channels that a value of Micin names; empty = the configuration's."""
+    return {int(word) for word in micin.split(",") if word.strip()}
 
 
 def signals(s: AgentState, mono_ns: int) -> dict[str, float]:

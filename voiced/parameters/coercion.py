@@ -21,8 +21,8 @@ Argument: TypeAlias = int | float | str | bytes | bool | None
 
 TEXT_LIMIT = 60_000
 """Bytes of UTF-8 that one string parameter holds at most."""
-CHANNEL_LIMIT = 256
-"""Highest device channel that can be named."""
+CHANNEL_LIMIT = 62
+"""Highest device channel that can be named: one word of shared memory holds them."""
 _INT_MAX = 2**31 - 1
 _FLOAT_MAX = 3.4e38
 """What a parameter without a range holds: what every receiver can read."""
@@ -211,7 +211,8 @@ def _formed(row: Row, text: str) -> str | Refusal:
                 return ",".join(str(n) for n in numbers)
             return Refusal(
                 "bad_value",
-                f"{row.name} takes channel numbers from 1 on, as 3 or 3,4; empty for the config's",
+                f"{row.name} takes channels from 1 to {CHANNEL_LIMIT}, as 3 or 3,4; empty is the "
+                "config's",
             )
         case Form.URL:
             if _is_url(word):

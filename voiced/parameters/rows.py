@@ -13,9 +13,6 @@ TOOL_SLOTS = 16
 PROFILE_SLOTS = 8
 TOOL_MODES = ("enabled", "enabled_nonblocking", "disabled")
 
-# What comes later, and says so: one sentence a feature. Empty it when the feature is there.
-_CHANNELS = "this does nothing yet: set input_channels of the [[agent]] in the configuration file"
-
 _TURN, _SESSION = Applies.TURN, Applies.SESSION
 
 # fmt: off
@@ -139,7 +136,7 @@ def _voice() -> Iterable[Row]:
     )
     yield _text(
         page, "Micin", "Names the device's input channels, as 3 or 3,4; empty is the config's.",
-        form=Form.CHANNELS, applies=_SESSION, later=_CHANNELS,
+        form=Form.CHANNELS, applies=_SESSION,
     )
     yield _float(page, "Micgain", 1.0, 0.0, 4.0, "Multiplies the microphone.", own=True)
     yield _text(page, "Inputtext", "Holds the text that Sendtext sends.", persists=False)
@@ -323,7 +320,7 @@ def _callbacks() -> Iterable[Row]:
 def _lifecycle() -> Iterable[Row]:
     page = "Lifecycle"
     yield _pulse(page, "Installdependencies",
-                 "Installs the packages that the provider lacks, where install.allow is set.",
+                 "Installs the packages that the provider lacks, if the configuration allows it.",
                  admin=True)
     yield _pulse(page, "Initialize", "Starts or restarts the audio and network processes.")
     yield _pulse(page, "Shutdown", "Ends the sessions and stops the processes; the doors stay.",
