@@ -25,7 +25,7 @@ def kinds(word: str) -> list[Sound]:
         ("late", [N, V, P]),
         ("bottle", [P, V, P, N]),
         ("knew", [N, V]),
-        ("city", [S, V, P, V]),
+        ("city", [S, V, N, V]),
         ("nation", [N, V, S, V, N]),
         ("quick", [P, V, P]),
         ("schön", [S, V, N]),

@@ -54,6 +54,7 @@ _UNITS: Final = re.compile(
     | (?P<hush> tch | sch | sh | ch | ti(?=on|al|ent|ous) | ci(?=al|an|ous|ent) )
     | (?P<click> [qg]ue\b | qu | ck )
     | (?P<glide> wh | \bkn(?=[aeiou]) | \bwr )
+    | (?P<flap> (?<=[aeiou])[dt](?=[aiouy]|e\B) )
     | (?P<ring> ng )
     | (?P<long> [aeiou]{2,}[wy]? | [aeo][wy](?![aeiou]) )
     | (?P<vowel> [aeiou] | (?<=\w)y(?![aeiou]) )
@@ -76,6 +77,7 @@ _SOUNDS: Final = {
     "hush": (Sound.SIBILANT, 105),
     "click": (Sound.STOP, 40),
     "glide": (Sound.SONORANT, 40),
+    "flap": (Sound.SONORANT, 40),
     "ring": (Sound.SONORANT, 90),
     "long": (Sound.VOWEL, 120),
     "vowel": (Sound.VOWEL, 72),
