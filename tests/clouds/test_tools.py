@@ -121,6 +121,8 @@ def test_an_evening_of_tools(tmp_path: Path, provider: str) -> None:
         stars = patch.wait(r"stars: (\S+)")[1]
         tokyo = str(daemon.wait(f"{A}/cb/onToolResult", since=since).args[0])
         said(cloud, "I count them.", since, final=False)
+        daemon.wait(f"{A}/sig/assistant_speaking", 1.0, WAIT_S, since=since)
+        daemon.ask(f"{A}/sig/assistant_speaking", wanted=0.0, deadline_s=WAIT_S)
         cloud.play("lv_0930.wav")
         cancelled = patch.wait(r"cancelled: (\S+) (\S+)")
         assert (cancelled[1], cancelled[2]) == (stars, "count_stars")

@@ -669,6 +669,59 @@ def test_a_nonblocking_tool_holds_nothing_up() -> None:
     assert hand.callbacks("onError") == []
 
 
+def meter(hand: Hand, buffered: float = 0.0) -> None:
+    """Let network tell that nothing new has come."""
+    hand.leg_event(
+        wire.Meter, seconds_sent=1.0, seconds_received=1.0, connected_s=1.0,
+        response_running=True, rx_age_s=0.1, buffered_s=buffered,
+    )  # fmt: skip
+
+
+def test_a_service_may_wait_for_a_tool_that_need_not_be_waited_for() -> None:
+    hand = hand_with(tool(mode="enabled_nonblocking"), settings={"silence_s": 200.0})
+    hand.user("make it red")
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    calls(hand)
+    for _ in range(100):
+        meter(hand)
+        hand.sleep(1)
+    assert hand.callbacks("onError") == []
+    answers(hand)
+    hand.sleep(29)
+    assert hand.callbacks("onError") == []
+    meter(hand)
+    hand.sleep(1)
+    meter(hand)
+    assert hand.callbacks("onError")[-1][:2] == ("provider", "stall")
+
+
+def test_a_voice_that_waits_for_a_tool_in_the_middle_of_a_reply_does_not_speak() -> None:
+    hand = hand_with(tool())
+    hand.user("make it red")
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.leg_event(wire.AssistantText, response="r1", item="i", text="one moment")
+    hand.leg_event(wire.Playing, response="r1", item="i")
+    calls(hand)
+    shown = []
+    for buffered in (0.4, 0.0, 0.0):
+        meter(hand, buffered)
+        shown.append(speaks(hand))
+    answers(hand)
+    for buffered in (0.0, 0.8, 0.0):
+        meter(hand, buffered)
+        shown.append(speaks(hand))
+    assert shown == [(1, 4), (0, 3), (0, 3), (0, 3), (1, 4), (1, 4)]
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    hand.leg_event(wire.ReplyHeard, response="r1")
+    assert speaks(hand) == (0, 1)
+
+
+def speaks(hand: Hand) -> tuple[float, float]:
+    """Return assistant_speaking and phase."""
+    signals = hand.agent.signals(hand.instant)
+    return signals["assistant_speaking"], signals["phase"]
+
+
 def test_a_second_goodbye_changes_nothing() -> None:
     hand = hand_with()
     calls(hand, "c1", "end_conversation")

@@ -99,6 +99,10 @@ class Calls:
         """Whether a leg's model waits for a result before it goes on."""
         return any(call.blocking and call.leg == leg for call in self.pending.values())
 
+    def any_of(self, leg: int) -> bool:
+        """Whether a call of a leg has no result yet."""
+        return any(call.leg == leg for call in self.pending.values())
+
     def in_state(self, state: CallState) -> list[Call]:
         """Return the calls in a state, oldest first."""
         return [call for call in self.pending.values() if call.state is state]

@@ -206,6 +206,7 @@ def _playing(s: AgentState, session: Session, event: wire.Playing) -> None:
     spans.playing(s, event)
     if event.response == s.reply.response and not s.reply.heard:
         s.reply.speaking = s.reply.words = True
+        s.reply.paused = False
         s.waiting = False
         s.emit(*s.captions.sounds())
 
@@ -274,6 +275,8 @@ def reply_heard(s: AgentState) -> None:
 def _meter(s: AgentState, session: Session, event: wire.Meter) -> None:
     s.metered.buffered_s, s.metered.rx_age_s = event.buffered_s, event.rx_age_s
     watch.metered(s, event)
+    if s.reply.running:
+        _pause(s, sounds=event.buffered_s > 0)
     if s.reply.heard_by is not None and event.buffered_s > 0:
         s.reply.heard_by = s.after(event.buffered_s + HEARD_GRACE_S)
         if session.closing:
@@ -286,13 +289,22 @@ def _meter(s: AgentState, session: Session, event: wire.Meter) -> None:
         machine.book(s, leg, leg.meter(event, idle=idle))
 
 
+def _pause(s: AgentState, *, sounds: bool) -> None:
+    """A service may wait for a tool within a reply: the voice is silent, and not at its end."""
+    reply = s.reply
+    if reply.speaking and not sounds and watch.waits_for_tool(s):
+        reply.speaking, reply.paused, s.waiting = False, True, True
+    elif reply.paused and sounds:
+        reply.speaking, reply.paused, s.waiting = True, False, False
+
+
 def _goodbye_sounds(s: AgentState, session: Session, sounds: bool) -> None:
     """A reply whose call is not answered may never be told to be over: it is, once all sounded."""
     if not s.reply.running:
         return
     if sounds:
         session.closing_by = s.after(tools.CLOSING_S)
-    elif s.reply.speaking or s.hands.audio == "absent":
+    elif s.reply.speaking or s.reply.paused or s.hands.audio == "absent":
         session.closing_by = min(session.closing_by, s.after(HEARD_GRACE_S))
 
 

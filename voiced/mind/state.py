@@ -82,12 +82,16 @@ class Reply(msgspec.Struct, kw_only=True):
     """It has words behind its last tool call."""
     speaking: bool = False
     """It sounds."""
+    paused: bool = False
+    """It has sounded so far as it came, and goes on with the result of a tool."""
     heard: bool = True
     """Its last frame sounded, or was cut, or never will."""
     exchanged: bool = False
     """one_turn took it for the exchange's end."""
     calls: bool = False
     """It called a tool: what it said so far is no answer yet, that comes with the result."""
+    called: bool = False
+    """It called a tool that need not be waited for; some services wait all the same."""
     heard_by: int | None = None
     """When it counts as heard even if nobody tells, ns."""
 

@@ -211,6 +211,7 @@ def _call_tool(s: AgentState, event: ToolCall) -> None:
     elif not _within_rate(s):
         _refuse(s, event, blocking, TOO_MANY)
     else:
+        s.reply.called |= not blocking
         # An executor still at work for an older leg may have been given the same id.
         while asked.asked_as in pending:
             asked.asked_as += "'"
@@ -438,6 +439,7 @@ def _finish(s: AgentState, call: Call, *, ok: bool, result: str) -> None:
     _close_row(s, call, ok=ok, result=result)
     if call.leg == s.leg and s.leg_open:
         _send(s, call.leg, call.call_id, call.name, ok, result)
+        watch.paused(s)
         if call.blocking:
             _waits_for_reply(s)
         return

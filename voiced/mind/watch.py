@@ -59,7 +59,7 @@ class Watch(msgspec.Struct, kw_only=True):
 def deadline(s: AgentState) -> int | None:
     """Return when the service will have been silent for too long; None while it owes nothing."""
     limit = _limit(s.card)
-    busy = s.user_speaking or s.tool_holds or s.paused
+    busy = s.user_speaking or s.paused or waits_for_tool(s)
     if s.lifecycle is not Lifecycle.OPEN or s.session is None or s.session.closing:
         return None
     if limit == 0 or busy:
@@ -70,6 +70,11 @@ def deadline(s: AgentState) -> int | None:
         # Sound that comes is told by the meter alone: what it has not looked at is not silence.
         return due if due <= w.metered else None
     return None if w.owed is None else w.since + limit
+
+
+def waits_for_tool(s: AgentState) -> bool:
+    """Whether nothing is to come before a tool has answered, or may not be."""
+    return s.tool_holds or (s.reply.running and s.reply.called and s.calls.any_of(s.leg))
 
 
 def _limit(card: ProviderCard | None) -> int:
