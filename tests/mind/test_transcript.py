@@ -292,7 +292,7 @@ def test_history_is_what_user_and_assistant_said() -> None:
         ("user", "hello"), ("assistant", "good day")
     ]  # fmt: skip
     assert not t.turns.unanswered()
-    assert t.take_unsent(2) == ["later"]
+    assert [turn.text for turn in t.take_unsent(2)] == ["later"]
     assert t.turns.unanswered()
     t.turns.reply_began(2, "r2", -1)
     t.response_done(2, "r2", "completed", NOW)

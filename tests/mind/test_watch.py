@@ -58,9 +58,9 @@ def test_typed_text_without_a_reply_is_put_to_a_new_leg() -> None:
     ]
     assert hand.sent_of(wire.CloseLeg) == [wire.CloseLeg(agent="a", leg=1, let_finish=True)]
     dialled = hand.dialled[-1]
-    assert (dialled.leg, dialled.respond) == (2, True)
-    assert dialled.history == [wire.HistoryRow(role="user", text="is anybody there")]
+    assert (dialled.leg, dialled.respond, dialled.history) == (2, False, [])
     hand.opened("replay")
+    assert hand.sent[-1] == wire.SendText(agent="a", leg=2, text="is anybody there")
     assert ("system", "▶ Refreshed session (replay) — reason: lost") in hand.words()
     hand.reply("here I am")
     hand.sleep(300)
@@ -249,6 +249,8 @@ def test_a_service_without_memory_is_refreshed_and_starts_fresh() -> None:
     hand.sleep(LIMIT_S)
     assert not hand.dialled[-1].respond
     hand.opened("fresh")
+    assert hand.sent[-1] == wire.SendText(agent="a", leg=2, text="hello")
+    hand.reply("here I am")
     hand.sleep(600)
     assert len(stalls(hand)) == 1
 

@@ -229,9 +229,9 @@ def opened(s: AgentState, session: Session, event: LegOpened) -> None:
     s.plan = None
     if card is not None and card.max_session_s > 0:
         s.plan = refresh.cap_plan(s.now.mono_ns, card.max_session_s)
-    for text in s.transcript.take_unsent(s.leg):
-        s.send(SendText(agent=s.name, leg=s.leg, text=text))
-        watch.text_sent(s)
+    for turn in s.transcript.take_unsent(s.leg):
+        s.send(SendText(agent=s.name, leg=s.leg, text=turn.text))
+        watch.text_sent(s, again=turn.sendings > 1)
         s.waiting = True
     if session.respond:
         watch.asked_again(s)
@@ -320,6 +320,7 @@ def exchange(s: AgentState, session: Session, trigger: Trigger, reason: str, why
         s.send(CloseLeg(agent=s.name, leg=s.leg, let_finish=True))
     lived_s = (s.now.mono_ns - (s.leg_opened_ns or 0)) / SECOND
     leg_over(s)
+    s.transcript.turns.leg_lost(s.leg, running_response(s))
     if s.reply.running:
         # Half a reply is no reply: it is silenced, marked, and asked for again.
         s.emit(StopSpeaker())

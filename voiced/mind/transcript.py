@@ -272,12 +272,12 @@ class Transcript:
             self.turns.sent(turn, leg)
         return self._show(turn, now)
 
-    def take_unsent(self, leg: int) -> list[str]:
-        """Return what was typed while no leg was open; it counts as sent to `leg` from now on."""
+    def take_unsent(self, leg: int) -> list[Turn]:
+        """Return what was typed for the next leg; it counts as sent to `leg` from now on."""
         waiting = [t for t in self.turns.all if t.unsent]
         for turn in waiting:
             self.turns.sent(turn, leg)
-        return [t.text for t in waiting]
+        return waiting
 
     def skip_to(self, frame: int, leg: int, now: Instant) -> list[AgentEffect]:
         """Give up what older legs than `leg` left open before `frame`: it is not heard again."""
@@ -365,9 +365,6 @@ class Transcript:
             now: the instant.
         """
         out: list[AgentEffect] = []
-        for turn in self.turns.all:
-            if turn.taken == (leg, response):
-                turn.taken = None
         for turn in self.turns.of_response(leg, response) if response else []:
             if turn.heard_chars is None:
                 turn.lost = turn.final = True

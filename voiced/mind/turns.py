@@ -50,6 +50,8 @@ class Turn(msgspec.Struct, kw_only=True):
     """Of typed text: it waits for the next leg."""
     number: int = 0
     """Of typed text: which one it was of those sent on its leg."""
+    sendings: int = 0
+    """Of typed text: how many legs it was sent to."""
     taken: tuple[int, str] | None = None
     """Of typed text: leg and name of the last reply that began behind it."""
     start_frame: int = -1
@@ -164,22 +166,16 @@ class Turns:
         return max(ends, default=-1)
 
     def history(self, limit: int) -> list[HistoryRow]:
-        """Return the last rows that prime a new leg: user's and assistant's words only.
-
-        Text that waits for its answer stands last, also where it was typed into a reply.
-        """
-        told = [t for t in self._said() if t.final and not t.waits]
+        """Return the last rows that prime a new leg: user's and assistant's words only."""
+        told = [t for t in self._said() if t.final]
         while told and told[-1].leads:
             told.pop()  # The turn before it waits for its answer, and must stand last.
-        told += self.waiting_texts()
         return [HistoryRow(role=t.role, text=t.shown) for t in told][-limit:]
 
     def unanswered(self) -> bool:
         """Whether the last words of all are the user's, final, and nobody answered them yet."""
         if self.open:
             return False
-        if self.waiting_texts():
-            return True
         said = [t for t in self._said() if not t.leads]
         return bool(said) and said[-1].role == "user" and not said[-1].answered
 
@@ -201,6 +197,17 @@ class Turns:
             self._texts_leg, self._texts = leg, 0
         self._texts += 1
         turn.unsent, turn.leg, turn.number = False, leg, self._texts
+        turn.sendings += 1
+
+    def leg_lost(self, leg: int, response: str) -> None:
+        """Have typed text that no whole reply has answered sent to the next leg.
+
+        Not left to `unanswered`: a visitor may speak meanwhile, and have said nothing in the end.
+        """
+        for turn in self.all:
+            if turn.taken == (leg, response):
+                turn.taken = None
+            turn.unsent |= turn.waits
 
     def _said(self) -> list[Turn]:
         return [t for t in self.all if not t.lost and not t.unsent and t.shown.strip()]

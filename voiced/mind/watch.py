@@ -110,9 +110,10 @@ def turn_ended(s: AgentState, frame: int) -> None:
         _owe(s, Owed.TURN)
 
 
-def text_sent(s: AgentState) -> None:
-    """A typed text was sent."""
-    s.watch.refreshed = 0
+def text_sent(s: AgentState, *, again: bool = False) -> None:
+    """A typed text was sent, or `again` to another leg."""
+    if not again:
+        s.watch.refreshed = 0
     _owe(s, Owed.TEXT)
 
 
