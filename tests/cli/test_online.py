@@ -361,5 +361,5 @@ def test_the_shell_command_asks_and_prints(services, tmp_path: Path) -> None:
     assert "wrong-key" not in done.stdout + done.stderr
     (told,) = [row for row in json.loads(done.stdout) if row["matter"] == "online"]
     assert told["verdict"] == "FAIL"
-    assert told["fix"] == "set it with voiced key set openai"
+    assert told["fix"] == f"set it with voiced key set openai --config {config}"
     assert done.returncode == ExitCode.FAILED
