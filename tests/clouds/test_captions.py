@@ -64,7 +64,7 @@ def script(texts: tuple[str, ...]) -> str:
     return "".join(["[[connection]]\n", *replies])
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900 if ALL else 300)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_words_appear_as_they_sound(tmp_path: Path, provider: str) -> None:
     texts = TEXTS + MORE if ALL else TEXTS
