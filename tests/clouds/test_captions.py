@@ -147,9 +147,11 @@ def test_no_word_appears_that_was_not_heard(tmp_path: Path, provider: str) -> No
             lambda *row: row[1] == "assistant" and "interrupted" in row[6], WAIT_S, since=since,
         )  # fmt: skip
         shown = [m for m in daemon.client.all(f"{A}/caption/word", since=since) if m.at < cut.at]
-        # A service may speak a reply in several messages, a row each.
-        said = [text for role, text in cloud.rows(since) if role == "assistant" and text]
-        heard = " ".join(said).split()
+        # A service may speak a reply in several messages, a row each: those up to the one cut.
+        written = daemon.client.all(f"{A}/conv/row", since=since)
+        rows = list(dict.fromkeys(str(m.args[3]) for m in written if m.args[1] == "assistant"))
+        rows = rows[: rows.index(str(cut.args[3])) + 1]
+        heard = " ".join(cloud.row(row).text for row in rows).split()
         daemon.wait(f"{A}/caption/assistant", "", WAIT_S, since=since)
         cloud.disconnect()
         daemon.stop()
