@@ -39,6 +39,8 @@ LAST_S = 1.0
 MOMENT_S = (0.3, 5.0) if ALL else (0.3, 2.0)
 END_S = 5.0
 """What processes without their control get to end in, on a busy machine."""
+BACK_S = 120.0
+"""What a successor gets to load its libraries in, on a busy machine; most need none of it."""
 CHILDREN = ["audio", "network", "recorder", "tools", "scripts of voice_agent", "midi"]
 CUTS = ["control", "all"]
 SECOND = {"openai_realtime": 10 * 32e-6 + 20 * 64e-6, "hume_evi": 0.07 / 60}
@@ -373,7 +375,7 @@ def test_killed_one_by_one_and_all_at_once(tmp_path: Path, provider: str) -> Non
                     continue
                 pid = daemon.pid_of(victim)
                 it.cut([pid])
-                daemon.wait_for_successor(victim, pid)
+                daemon.wait_for_successor(victim, pid, BACK_S)
         mark = daemon.mark()
         daemon.send(f"{A}/par/Sendtext", "Good night.")
         daemon.until(lambda: it.answered(mark), WAIT_S, "an answer")

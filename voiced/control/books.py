@@ -27,6 +27,8 @@ log = logging.getLogger("voiced")
 KEEP_S = 0.5
 """Changed values are written at most so often: a fader moves 60 times a second. They are looked at
 four times a second, so that a power cut costs less than the last second of them."""
+TRACE_S = 1.0
+"""How long the end of a session is not told for the sake of its trace."""
 WRITER_END_S = 0.3
 """What the writer gets for its last lines."""
 
@@ -103,12 +105,24 @@ class Books:
             traces.line_job(folder, effect.session_id, effect.line, sync=effect.sync)
         )
 
-    def close_trace(self, effect: effects.TraceClosed) -> None:
-        """Turn a session's journal into its trace."""
+    def close_trace(self, effect: effects.TraceClosed, done: Callable[[], None]) -> None:
+        """Turn a session's journal into its trace; tells in the loop, once, that it is there.
+
+        A disk that does not let it, or takes longer than TRACE_S, is not waited for.
+        """
         folder = self._folders.pop(effect.session_id, None)
-        if folder is not None:
-            path = traces.journal_path(folder, effect.session_id)
-            self._writer.submit(traces.close_job(path, effect.end_reason))
+        waiting = [done]
+
+        def once() -> None:
+            while waiting:
+                waiting.pop()()
+
+        path = traces.journal_path(folder or self._state_dir, effect.session_id)
+        job = traces.close_job(path, effect.end_reason, lambda: _hand_over(self._loop, once))
+        if folder is None or not self._writer.submit(job):
+            once()
+        else:
+            self._loop.call_later(TRACE_S, once)
 
     def recall(
         self, folder: Path, effect: effects.Recall, answer: Callable[[Recalled], None]

@@ -281,7 +281,9 @@ class Daemon:
         self._door.said("/voiced/shutdown", "voiced was told to stop")
         self._reports.stopping = True
         self._minds.put_all(Stopping())
-        await self._until(lambda: not self._minds.in_session, SESSIONS_END_S)
+        await self._until(
+            lambda: not (self._minds.in_session or self._minds.holding), SESSIONS_END_S
+        )
         self._scripts.finish()
         self._hands.stop()
         await self._until(lambda: self._hands.gone, HANDS_END_S)
@@ -454,7 +456,7 @@ class Daemon:
             inputs=self._hands.want_inputs,
             keep=lambda agent, keep: books.keep(agent, keep, self._configured(agent, keep)),
             journal=lambda agent, line: books.journal(self._trace_folder(agent), line),
-            close_trace=lambda agent, closed: books.close_trace(closed),
+            close_trace=books.close_trace,
             recall=lambda agent, past: books.recall(
                 self._trace_folder(agent), past, lambda found: self._minds.put(agent, found)
             ),

@@ -67,6 +67,8 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     work: Callable[[], None]
     again: bool = True
     """Where the disk does not let it, it is tried again."""
+    tried: Callable[[], None] | None = None
+    """Called in the writer's thread once it was tried, whatever came of it; must only hand on."""
 
 
 Job: TypeAlias = Append | Replace | Finish
@@ -159,6 +161,10 @@ class Writer:
         """Do a job, behind those of the same path that wait."""
         if job.path in self._late or not self._attempt(job):
             self._put_off(job)
+        if isinstance(job, Finish) and job.tried is not None:
+            if self._late:
+                self._retry()  # Somebody waits for this one.
+            job.tried()
 
     def _put_off(self, job: Job) -> None:
         """Keep a job for when the disk takes it."""

@@ -49,7 +49,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     """So many input channels of the device are wanted by an agent."""
     keep: Callable[[str, effects.Keep], None]
     journal: Callable[[str, effects.Journal], None]
-    close_trace: Callable[[str, effects.TraceClosed], None]
+    close_trace: Callable[[effects.TraceClosed, Callable[[], None]], None]
+    """Tells when the trace is there."""
     recall: Callable[[str, effects.Recall], None]
     forget: Callable[[str, effects.ForgetSession], None]
     scan: Callable[[str, effects.ScanFolder], None]
@@ -79,6 +80,10 @@ class Minds:
         self._lanes, self._clock, self._outside = lanes, clock, outside
         self._waiting: deque[tuple[str, AgentInput]] = deque()
         self._performing = False
+        self._held: dict[str, deque[AgentEffect]] = {}
+        """Agent -> what its doors hear once its traces are there."""
+        self._closing: dict[str, int] = {}
+        """Agent -> how many of its traces are being written."""
         self._allowed: dict[str, Left] = {}
         self._warm_up = False
         """Fresh hands are wanted, once for all agents that want them now."""
@@ -137,6 +142,11 @@ class Minds:
                 self.put(name, SetAllowance(left_usd=now.usd, sentence=now.sentence))
 
     @property
+    def holding(self) -> bool:
+        """Whether an agent's end of session is not told yet, for the sake of its trace."""
+        return bool(self._held)
+
+    @property
     def in_session(self) -> bool:
         """Whether any agent has a session, or is opening or ending one."""
         return any(agent.lifecycle is not Lifecycle.DISCONNECTED for agent in self.agents.values())
@@ -177,7 +187,7 @@ class Minds:
             case effects.Journal():
                 outside.journal(name, effect)
             case effects.TraceClosed():
-                outside.close_trace(name, effect)
+                self._close_trace(name, effect)
             case effects.Recall():
                 outside.recall(name, effect)
             case effects.ScanFolder():
@@ -197,10 +207,32 @@ class Minds:
                 | effects.RowRemoved() | effects.RowsCleared() | effects.Caption()
                 | effects.Refused() | effects.ShowText() | effects.RunTool() | effects.DropCall()
             ):  # fmt: skip
-                for door in self.doors:
-                    door.perform(name, effect)
+                if name in self._held:
+                    self._held[name].append(effect)
+                else:
+                    self._tell_doors(name, effect)
             case _:
                 assert_never(effect)
+
+    def _tell_doors(self, name: str, effect: AgentEffect) -> None:
+        for door in self.doors:
+            door.perform(name, effect)
+
+    def _close_trace(self, name: str, effect: effects.TraceClosed) -> None:
+        """Have a trace written; the doors hear of the session's end, and all after it, then."""
+        self._held.setdefault(name, deque())
+        self._closing[name] = self._closing.get(name, 0) + 1
+        self._outside.close_trace(effect, lambda: self._trace_there(name))
+
+    def _trace_there(self, name: str) -> None:
+        self._closing[name] -= 1
+        # What a door brings about while it is told comes behind what waits.
+        held = self._held[name]
+        while held and not self._closing[name]:
+            self._tell_doors(name, held.popleft())
+        if not self._closing[name]:
+            del self._held[name]
+            self._outside.changed()
 
 
 _LEVELS = {

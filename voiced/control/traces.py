@@ -38,13 +38,13 @@ def line_job(folder: Path, session_id: str, line: str, *, sync: bool = False) ->
     return Append(path=journal_path(folder, session_id), line=line, sync=sync)
 
 
-def close_job(path: Path, end_reason: str = "") -> Finish:
-    """Return the job that turns a journal into its trace."""
+def close_job(path: Path, end_reason: str = "", tried: Callable[[], None] | None = None) -> Finish:
+    """Return the job that turns a journal into its trace; `tried` is called behind it."""
 
     def work() -> None:
         close_journal(path, end_reason)
 
-    return Finish(path=path, work=work)
+    return Finish(path=path, work=work, tried=tried)
 
 
 def forget_job(folder: Path, session_id: str, erase_more: Callable[[], None]) -> Finish:
