@@ -27,7 +27,7 @@ log = logging.getLogger("voiced")
 KEEP_S = 0.5
 """Changed values are written at most so often: a fader moves 60 times a second. They are looked at
 four times a second, so that a power cut costs less than the last second of them."""
-TRACE_S = 1.0
+TRACE_S = 3.0
 """How long the end of a session is not told for the sake of its trace."""
 WRITER_END_S = 0.3
 """What the writer gets for its last lines."""

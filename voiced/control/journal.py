@@ -247,7 +247,7 @@ class Writer:
         file = self._files.get(path)
         if file is None or not (file.failed or file.astray):
             return file
-        gone = not path.exists()
+        gone = not (file.failed or path.exists())
         fresh = self._files[path] = file.renewed()
         if gone and fresh.size == 0:
             self._on_trouble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import faulthandler
 import fcntl
 import logging
@@ -51,11 +52,22 @@ def run(config: str = "", settings: Sequence[str] = (), *, strict: bool = False)
     try:
         with _only_instance(state_dir):
             if loaded.path is not None and not loaded.broken:
-                replace_file(state_dir / LAST_GOOD, loaded.text.encode())
+                _keep(loaded, state_dir)
             return _in_a_loop(_serve(loaded, config, settings, state_dir, secrets))
     except _Unusable as error:
         log.error("! %s", error)
         return error.status
+
+
+def _keep(loaded: Loaded, state_dir: Path) -> None:
+    """Keep the configuration for a start with a broken one; a full disk is no reason not to run."""
+    try:
+        replace_file(state_dir / LAST_GOOD, loaded.text.encode())
+    except OSError as error:
+        log.warning(
+            "! the configuration cannot be kept in %s: %s; it runs all the same",
+            state_dir, error.strerror or error,
+        )  # fmt: skip
 
 
 def _in_a_loop(serving: Coroutine[Any, Any, ExitCode]) -> ExitCode:
@@ -97,7 +109,7 @@ def _only_instance(state_dir: Path) -> Iterator[None]:
     """Hold the state folder's lock; the kernel lets go of it however this process ends."""
     try:
         make_private_folder(state_dir)
-        fd = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = _lock_file(state_dir)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or error
         raise _Unusable(
@@ -109,17 +121,35 @@ def _only_instance(state_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            holder = ""
+            with contextlib.suppress(IsADirectoryError):  # See `_lock_file`.
+                holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
             raise _Unusable(
                 f"another voiced (process {holder or 'unknown'}) runs on {state_dir}: stop it, or "
                 "give this one a storage.state_dir of its own",
                 ExitCode.UNAVAILABLE,
             ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # On a full or read-only disk nobody reads who holds it.
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(fd)
+
+
+def _lock_file(state_dir: Path) -> int:
+    """Open what is locked; on a disk that became read-only, whatever can be opened there.
+
+    Raises:
+        OSError: nothing can.
+    """
+    path = state_dir / LOCK_FILE
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+    return os.open(path if path.exists() else state_dir, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _log_to_stderr() -> None:
