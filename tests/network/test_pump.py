@@ -33,6 +33,9 @@ class Sink:
     def heard(self, start, near, rate) -> None:
         pass
 
+    def slipped(self, seconds) -> None:
+        raise AssertionError("nobody holds Talk")
+
     def skipped(self, seconds, to_frame, lapped) -> None:
         raise AssertionError("nothing is skipped here")
 

@@ -8,7 +8,7 @@ import soxr
 
 from tests.analysis import read_wav
 from tests.daemon.rig import ROOT
-from voiced.network.speech import NO_WORDS_S, Dropped, Ended, Found, Speech, Started
+from voiced.network.speech import NO_WORDS_S, Dropped, Ended, Found, Speech, Started, speaks
 
 RATE = 48_000
 VISITORS = ROOT / "voiced" / "cli" / "visitors"
@@ -126,3 +126,24 @@ def test_a_gate_that_closes_ends_it() -> None:
     hear(sound, speech)
     assert speech.closed(len(sound)) == [Ended(len(sound))]
     assert speech.closed(len(sound) + 1) == []
+
+
+def test_a_syllable_in_a_short_sound_is_speech_and_a_click_hum_or_hush_is_not() -> None:
+    rate = 48_000
+    noise = np.random.default_rng(7).normal(0, 150, 2 * rate)
+    loud = np.zeros(2 * rate)
+    loud[rate + 2_000 : rate + 2_000 + int(0.15 * rate)] = 3_000
+    tone = loud * np.sin(np.arange(2 * rate) * 0.05)
+    click = np.zeros(2 * rate)
+    click[rate + 5_000 : rate + 5_000 + rate // 50] = 20_000
+
+    def told(sound: np.ndarray) -> bool:
+        return speaks(np.clip(sound, -32768, 32767).astype(np.int16), rate, rate)
+
+    assert told(tone)
+    assert told(noise + tone)
+    assert not told(noise)
+    assert not told(noise + click)
+    assert not told(np.zeros(2 * rate))
+    assert not told(3_000 * np.sin(np.arange(2 * rate) * 0.05)), "hum was there before"
+    assert not told(np.zeros(0))

@@ -14,6 +14,7 @@ from voiced.network.upload import (
     Rules,
     SampleMap,
     Skipped,
+    Slipped,
     Stretch,
     Upload,
     Wait,
@@ -324,3 +325,55 @@ def test_silence_sent_behind_a_turn_is_at_the_turns_end():
     positions.anchor(160, 1480, 0)
     assert positions.frame_of(100) == 1300
     assert positions.frame_of(5000) == 1480
+
+
+# --- a slip on the pedal
+
+
+def pressed(spoken: range, least: int = 20, preroll: int = 5) -> Rules:
+    """Return rules with somebody who speaks at these frames."""
+
+    def speaks(start: int, stop: int) -> bool:
+        return any(start <= frame < stop for frame in spoken)
+
+    return Rules(True, preroll, 0, lambda a, b: False, least, speaks)
+
+
+def test_a_short_press_without_a_word_is_no_turn_and_the_next_one_is_as_ever() -> None:
+    upload = Upload(0, [], pressed(range(0)))
+    upload.learn([Edge(30, True, 1)])
+    assert walk(upload, 40) == []
+    assert upload.listening
+    assert not upload.sending
+    upload.learn([Edge(45, False, 2)])
+    assert walk(upload, 60) == [Slipped(30, 45)]
+    assert not upload.listening
+    assert upload.position == 60
+    upload.learn([Edge(70, True, 3)])
+    assert walk(upload, 89) == []
+    # Long enough to be meant; no pre-roll reaches back behind the slip's end.
+    assert walk(upload, 90) == [Opened(65), Stretch(65, 90, True)]
+    upload.learn([Edge(95, False, 4)])
+    assert walk(upload, 100) == [Stretch(90, 95, False), Closed(95)]
+
+
+@pytest.mark.parametrize("spoken", [range(33, 34), range(26, 27)], ids=["pressed", "preroll"])
+def test_a_word_makes_any_press_a_turn_at_once(spoken: range) -> None:
+    upload = Upload(0, [], pressed(spoken))
+    upload.learn([Edge(30, True, 1)])
+    assert walk(upload, 35) == [Opened(25), Stretch(25, 35, True)]
+    upload.learn([Edge(38, False, 2)])
+    assert walk(upload, 50)[-1] == Closed(38)
+
+
+def test_several_slips_at_once_are_several() -> None:
+    log = [Edge(10, True, 1), Edge(15, False, 2), Edge(20, True, 3), Edge(22, False, 4)]
+    upload = Upload(0, [], pressed(range(0)))
+    upload.learn(log)
+    assert walk(upload, 60) == [Slipped(10, 15), Slipped(20, 22)]
+
+
+def test_without_talk_every_opening_counts() -> None:
+    upload = Upload(0, [], pressed(range(0))._replace(push_to_talk=False))
+    upload.learn([Edge(10, True, 1), Edge(12, False, 2)])
+    assert walk(upload, 20) == [Opened(10), Stretch(10, 12, True), Closed(12)]

@@ -345,6 +345,12 @@ class UserTurnDropped(LegMessage, frozen=True, kw_only=True):
     end_frame: int = -1
 
 
+class TalkSlipped(LegMessage, frozen=True, kw_only=True):
+    """Talk was held for a moment, `Talktail` included, and nobody spoke: that is no turn."""
+
+    seconds: float
+
+
 class TurnsSkipped(LegMessage, frozen=True, kw_only=True):
     """Whole turns older than Refreshkeep were not sent to the new leg."""
 
@@ -498,8 +504,8 @@ ToNetwork: TypeAlias = (
 )  # fmt: skip
 LegEvent: TypeAlias = (
     LegOpened | LegUnreachable | LegRefused | LegClosed | LegGoaway | Expired | SpeechStarted
-    | SpeechEnded | UserText | UserTurnDropped | TurnsSkipped | ResponseStarted | AssistantText
-    | Playing | Heard | ResponseDone | ReplyHeard | Meter | Usage | Handle | ToolCall
-    | ToolCancelled | ProviderSignal | Affect | LegTrouble | Unsent
+    | SpeechEnded | UserText | UserTurnDropped | TalkSlipped | TurnsSkipped | ResponseStarted
+    | AssistantText | Playing | Heard | ResponseDone | ReplyHeard | Meter | Usage | Handle
+    | ToolCall | ToolCancelled | ProviderSignal | Affect | LegTrouble | Unsent
 )  # fmt: skip
 FromNetwork: TypeAlias = Hello | Catalogue | NetworkTrouble | LegEvent

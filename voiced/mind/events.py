@@ -176,6 +176,10 @@ def _dropped(s: AgentState, session: Session, event: wire.UserTurnDropped) -> No
         s.waiting = False
 
 
+def _slipped(s: AgentState, session: Session, event: wire.TalkSlipped) -> None:
+    s.status("slip", f"Talk was held for {event.seconds:.1f} s and nobody spoke: that is no turn")
+
+
 def _skipped(s: AgentState, session: Session, event: wire.TurnsSkipped) -> None:
     s.emit(*s.transcript.skip_to(event.to_frame, event.leg, s.now))
     s.status("skipped", f"{event.seconds:.0f} s of speech were older than Refreshkeep and not sent")
@@ -333,6 +337,7 @@ _TAKES: dict[type[wire.LegMessage], Take] = {
     wire.SpeechEnded: _speech_ended,
     wire.UserText: _user_text,
     wire.UserTurnDropped: _dropped,
+    wire.TalkSlipped: _slipped,
     wire.TurnsSkipped: _skipped,
     wire.ResponseStarted: _response_started,
     wire.AssistantText: _assistant_text,

@@ -36,6 +36,7 @@ from voiced.messages.network import (
     Say,
     SendText,
     ShowPicture,
+    TalkSlipped,
     ToolResult,
     TurnEnd,
     TurnsSkipped,
@@ -65,6 +66,10 @@ CLOSE_S = 1.5
 Command = SendText | Say | Note | ToolResult | UpdateLeg | Interrupt
 
 logger = logging.getLogger(__name__)
+
+TURN_LEAST_MS = 450
+"""A turn by Talk, Talktail (200 ms) included, that is shorter is one only if somebody speaks in it:
+a foot that slips on the pedal is no visitor."""
 
 
 class Leg:
@@ -175,7 +180,9 @@ class Leg:
         rate = self._source.near_rate(position)
         preroll = min(self._number("PREROLL_MS"), PREROLL_MAX_MS) * rate // 1000
         floor = opened.not_before_frame if opened.not_before_frame >= 0 else position
-        self.pump.start(position, Rules(opened.push_to_talk, preroll, floor, self._source.sounds))
+        source, least = self._source, TURN_LEAST_MS * rate // 1000
+        rules = Rules(opened.push_to_talk, preroll, floor, source.sounds, least, source.speaks)
+        self.pump.start(position, rules)
         if opened.pressed_frame >= 0:
             self.pump.begin_turn(max(opened.pressed_frame, position))
 
@@ -248,6 +255,10 @@ class Leg:
     def heard(self, start: int, near: Samples, rate: int) -> None:
         """Listen for a visitor, where the service does not tell."""
         self.told.sent_on(start, near, rate)
+
+    def slipped(self, seconds: float) -> None:
+        """Tell that Talk was held and nobody spoke."""
+        self.told.tell(TalkSlipped(agent=self.agent, leg=self.number, seconds=seconds))
 
     def skipped(self, seconds: float, to_frame: int, lapped: bool) -> None:
         """Tell what was not sent."""

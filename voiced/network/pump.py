@@ -17,6 +17,7 @@ from voiced.lane.seam import Clock
 from voiced.lane.words import Device, DeviceSegment, Edge, Epoch, Lane, LaneSegment
 from voiced.network.guard import HOLD_S, NEVER, guarded, sounds
 from voiced.network.resample import Resampler, Samples, count_out
+from voiced.network.speech import speaks
 from voiced.network.upload import (
     Closed,
     Opened,
@@ -24,6 +25,7 @@ from voiced.network.upload import (
     Rules,
     SampleMap,
     Skipped,
+    Slipped,
     Step,
     Stretch,
     Upload,
@@ -53,6 +55,9 @@ class Sink(Protocol):
 
     def skipped(self, seconds: float, to_frame: int, lapped: bool) -> None:
         """Speech up to `to_frame` was not sent."""
+
+    def slipped(self, seconds: float) -> None:
+        """Talk was held for so long, and nobody spoke: nothing was sent."""
 
 
 class Source:
@@ -153,6 +158,15 @@ class Source:
         kept = np.frombuffer(ring.load(first, last - first), np.int16)
         return np.pad(kept, (first - start, stop - last))
 
+    def speaks(self, start: int, stop: int) -> bool:
+        """Whether somebody speaks in these frames of near; what is not there any more does."""
+        ring, rate = self.lane.near, self.near_rate(start)
+        begin = max(start - rate, self.oldest(self.write()), 0)
+        if not rate or begin > start:
+            return True
+        near = np.frombuffer(ring.load(begin, stop - begin), np.int16)
+        return ring.lapped(begin) or speaks(near, start - begin, rate)
+
     def sounds(self, start: int, stop: int) -> bool:
         """Whether this lane's loudspeaker sounded, or its echo could be heard, in these frames."""
         hold = int(HOLD_S * self.near_rate(stop))
@@ -244,7 +258,7 @@ class Pump:
         reach = source.reach()
         if source.has_news() or reach >= self._due:
             self._wake.set()
-        elif self._upload is not None and not self._upload.sending:
+        elif self._upload is not None and not (self._upload.sending or self._upload.listening):
             source.lane.put(Lane.NEAR_READ, reach)
 
     def pause(self, paused: bool) -> None:
@@ -287,6 +301,8 @@ class Pump:
                     await self._finish_run(whole=True)
                     await self._trail(frame)
                     await self._sink.take_edge(frame, False)
+                case Slipped(start, stop):
+                    self._sink.slipped((stop - start) / rate)
                 case Skipped() as skipped:
                     self._tell(skipped)
 
@@ -298,6 +314,8 @@ class Pump:
             wanted = self._chunk - self._short - len(self._pending) // 2 if self._chunk else 0
             frames = -(-wanted * rate // self._rate) or rate * APPEND_MS // 1000
             self._due = upload.position + max(1, frames)
+        elif upload.listening and not self.paused:
+            self._due = self._source.reach() + rate * APPEND_MS // 1000
         # What came while the last chunk was sent has set no wake-up.
         self.appended()
         await self._wake.wait()

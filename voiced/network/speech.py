@@ -29,6 +29,8 @@ HOLDS = 0.7
 """Once begun it goes on down to this part of the threshold."""
 ONSET_BLOCKS, ONSET_OF = 7, 10
 """So many loud blocks of so many begin speech: 140 ms, which a click or a step is not."""
+SYLLABLE_BLOCKS = 5
+"""So many loud blocks are a syllable at least: 100 ms, which the click of a pedal is not."""
 END_S = 0.6
 """Silence that ends it."""
 NO_WORDS_S = 6.0
@@ -153,3 +155,22 @@ class Speech:
             return []
         self._turn = self._ended = -1
         return [Dropped()]
+
+
+def speaks(near: Samples, start: int, rate: int) -> bool:
+    """Tell whether somebody speaks in a short sound, from sample `start` on.
+
+    Args:
+        near: int16 mono; before `start` lies what the room was like.
+        start: where the part begins that is asked for.
+        rate: samples a second.
+    """
+    block = max(1, int(rate * BLOCK_S))
+    skip = start % block
+    sound = near[skip : skip + (len(near) - skip) // block * block].astype(np.float32)
+    levels = np.sqrt(np.mean(sound.reshape(-1, block) ** 2, axis=1))
+    before = levels[: start // block]
+    # A stream that is exactly silent tells nothing of the room.
+    floor = float(before[before > 0].min(initial=np.inf))
+    threshold = max(LEAST, OVER_FLOOR * floor) if np.isfinite(floor) else LEAST
+    return int(np.count_nonzero(levels[start // block :] > threshold)) >= SYLLABLE_BLOCKS

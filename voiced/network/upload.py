@@ -37,6 +37,13 @@ class Closed(NamedTuple):
     frame: int
 
 
+class Slipped(NamedTuple):
+    """Talk was held for a moment in which nobody spoke: no turn, nothing of it is sent."""
+
+    start: int
+    stop: int
+
+
 class Skipped(NamedTuple):
     """Frames that should have been sent are not."""
 
@@ -50,7 +57,7 @@ class Wait(NamedTuple):
     """There is nothing to do before more frames are there."""
 
 
-Step = Stretch | Opened | Closed | Skipped | Wait
+Step = Stretch | Opened | Closed | Slipped | Skipped | Wait
 
 
 class Rules(NamedTuple):
@@ -63,6 +70,10 @@ class Rules(NamedTuple):
     """The opening of the session: no pre-roll reaches before it."""
     sounds: Callable[[int, int], bool]
     """Whether this lane's loudspeaker sounded between two frames."""
+    least_frames: int = 0
+    """A turn by Talk that is shorter is one only if somebody speaks in it."""
+    speaks: Callable[[int, int], bool] = lambda start, stop: True
+    """Whether somebody speaks between two frames."""
 
 
 class Upload:
@@ -71,11 +82,12 @@ class Upload:
     Attributes:
         position: the next frame to look at; everything before it has been decided.
         sending: whether the gate is open at `position`.
+        listening: Talk is held since `position`, and it is not known yet whether that is a turn.
     """
 
     def __init__(self, position: int, edges: Iterable[Edge], rules: Rules) -> None:
         self.position = position
-        self.sending = False
+        self.sending = self.listening = False
         self._rules = rules
         self._edges: deque[Edge] = deque()
         self._epochs: deque[int] = deque()
@@ -168,6 +180,10 @@ class Upload:
         while True:
             edge = self._edges[0] if self._edges else None
             if edge is not None and edge.frame <= self.position:
+                slip = self._slip(edge, write)
+                self.listening = isinstance(slip, Wait)
+                if slip is not None:
+                    return slip
                 self._edges.popleft()
                 step = self._pass(edge, oldest)
                 if step is not None:
@@ -185,6 +201,23 @@ class Upload:
                 return self._stretch(min(stop, self.position + at_most))
             self.position = stop
             self._fresh = True
+
+    def _slip(self, edge: Edge, write: int) -> Slipped | Wait | None:
+        """Judge a turn that Talk begins: it was a slip, one has to wait, or (None) it is a turn."""
+        if not edge.open or self.sending or not self._rules.push_to_talk:
+            return None
+        until = edge.frame + self._rules.least_frames
+        ends = next((each.frame for each in self._edges if not each.open), write)
+        begins = max(0, edge.frame - self._rules.preroll_frames)
+        if ends >= until or self._rules.speaks(begins, ends):
+            return None
+        if all(each.open for each in self._edges):
+            return Wait()
+        while self._edges.popleft().open:
+            pass
+        self.position = self._last_close = ends
+        self._fresh = True
+        return Slipped(edge.frame, ends)
 
     def _pass(self, edge: Edge, oldest: int) -> Step | None:
         if edge.open and not self.sending:
