@@ -15,6 +15,7 @@ has none: something has to name the tool.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
@@ -127,11 +128,23 @@ def _tool(declared: Declaration) -> Tool | None:
     )
 
 
-def _rarity(stem: str, tools: Sequence[Tool]) -> float:
-    """Return what a word tells of one tool among these: 1 for its own, less for a shared one."""
-    having = sum(stem in tool.weights or stem in tool.options for tool in tools)
-    rare = math.log(1 + len(tools) / max(having, 1)) / math.log(1 + len(tools))
-    return 0.5 + 0.5 * rare
+class _Stock(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of all tools together."""
+
+    size: int
+    """Tools."""
+    having: Counter[str]
+    """In how many tools a stem is."""
+
+    def rarity(self, stem: str) -> float:
+        """Return what a word tells of one tool: 1 for its own, less for a shared one."""
+        having = max(self.having[stem], 1)
+        return 0.5 + 0.5 * math.log(1 + self.size / having) / math.log(1 + self.size)
+
+
+def _stock(tools: Sequence[Tool]) -> _Stock:
+    having = Counter(stem for tool in tools for stem in {*tool.weights, *tool.options})
+    return _Stock(size=len(tools), having=having)
 
 
 # --- the score
@@ -141,28 +154,24 @@ def matches(heard: Heard, tools: Sequence[Tool], mood: Mood | None = None) -> li
     """Return the tools that a sentence may mean, the likeliest first."""
     if not heard.words or not tools:
         return []
-    known = frozenset().union(*(tool.weights for tool in tools), *(t.options for t in tools))
-    found = [
-        match for tool in tools if (match := _compared(heard, tool, tools, known, mood)) is not None
-    ]
+    stock = _stock(tools)
+    found = [match for tool in tools if (match := _compared(heard, tool, stock, mood)) is not None]
     return sorted(found, key=lambda match: (-match.score, match.tool.name))
 
 
-def _compared(
-    heard: Heard, tool: Tool, tools: Sequence[Tool], known: frozenset[str], mood: Mood | None
-) -> Match | None:
+def _compared(heard: Heard, tool: Tool, stock: _Stock, mood: Mood | None) -> Match | None:
     words = heard.words
     mood = mood or utterance.mood(words, tool.verbs)
     factor = 1.0 if mood is Mood.QUESTION and tool.answers else _MOODS[mood]
     if not factor or _contrary(words, tool):
         return None
-    topic = dict(_topic(words, tool, known))
+    topic = dict(_topic(words, tool, stock))
     specific = [n for n in topic if tool.weights[topic[n][0]] > VERB]
     if not specific:
         return None
     filling = filling_in.fill(tool.slots, marked(heard, tool, specific))
-    score = _focus(words, topic, filling, tool, tools)
-    coverage = _coverage(words, topic, filling, tool, known, mood)
+    score = _focus(words, topic, filling, tool, stock)
+    coverage = _coverage(words, topic, filling, stock, mood)
     if mood is Mood.ELLIPSIS and (coverage < 0.99 or len({*topic, *filling.used}) < 2):
         factor = _LOOSE_ELLIPSIS
     factor *= _HALF if _is_half_named(words, topic, tool) else 1.0
@@ -170,13 +179,13 @@ def _compared(
 
 
 def _topic(
-    words: Sequence[Word], tool: Tool, known: frozenset[str]
+    words: Sequence[Word], tool: Tool, stock: _Stock
 ) -> Iterator[tuple[int, tuple[str, float]]]:
     """Yield which words are the tool's own: the word's place, the tool's stem, how surely."""
     for n, word in enumerate(words):
         if word.stem in tool.weights:
             yield n, (word.stem, 1.0)
-        elif word.stem not in known and word.text not in STOP and word.stem not in GENERIC:
+        elif not stock.having[word.stem] and word.text not in STOP and word.stem not in GENERIC:
             alike = [(likeness(word.stem, stem), stem) for stem in tool.weights]
             surely, stem = max(alike, default=(0.0, ""))
             if surely >= ALIKE:
@@ -217,17 +226,17 @@ def _focus(
     topic: dict[int, tuple[str, float]],
     filling: Filling,
     tool: Tool,
-    tools: Sequence[Tool],
+    stock: _Stock,
 ) -> float:
     """Return how much of the tool was spoken of."""
     heard: dict[str, float] = {}
     for stem, surely in topic.values():
-        weight = tool.weights[stem] * surely * _rarity(stem, tools)
+        weight = tool.weights[stem] * surely * stock.rarity(stem)
         heard[stem] = max(heard.get(stem, 0.0), weight)
     for n, surely in filling.used.items():
         if n not in topic:
             stem = words[n].stem
-            heard[stem] = max(heard.get(stem, 0.0), VALUE * surely * _rarity(stem, tools))
+            heard[stem] = max(heard.get(stem, 0.0), VALUE * surely * stock.rarity(stem))
     return 1.0 - math.prod(1.0 - weight for weight in heard.values())
 
 
@@ -235,15 +244,14 @@ def _coverage(
     words: Sequence[Word],
     topic: dict[int, tuple[str, float]],
     filling: Filling,
-    tool: Tool,
-    known: frozenset[str],
+    stock: _Stock,
     mood: Mood,
 ) -> float:
     """Return which share of the words that mean something is the tool's."""
     explained = total = 0.0
     for n, word in enumerate(words):
         own = n in topic or n in filling.used
-        if not own and word.text in STOP and (word.stem not in known or word.text in PLAIN):
+        if not own and word.text in STOP and (word.text in PLAIN or not stock.having[word.stem]):
             continue
         total += 1.0
         if own:

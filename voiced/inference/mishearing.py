@@ -6,12 +6,10 @@ A likeness is 1 for the same word and less for one that sounds or is spelt like 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Final
 
 from voiced.inference.lexicon import stem
-from voiced.inference.utterance import Word
 
 ALIKE: Final = 0.75
 """Likeness of a word that was probably misheard."""
@@ -50,28 +48,25 @@ def _spelt_alike(heard: str, meant: str) -> float:
     return ALIKE if near or (distance == 2 and shorter >= 8) else 0.0
 
 
-def run_together(words: Sequence[Word], at: int, first: str, then: Collection[str]) -> str:
-    """Return which of `then` was said after `first`, where the border between them was misheard.
+@lru_cache(maxsize=16_384)
+def run_together(first: str, then: str, meant: str) -> bool:
+    """Whether `meant` was said after `first`, where the border between them was misheard.
 
     "Light screen" sounds as "lights green" does, "light spread" nearly as "lights red".
 
     Args:
-        words: what was heard; words `at` and `at + 1` are looked at.
-        at: where.
-        first: the stem that may have been meant first.
-        then: words, in full.
+        first: a word that was meant, as it was heard.
+        then: the word heard behind it.
+        meant: a word in full, in lower case.
     """
-    if at + 1 >= len(words) or likeness(words[at].stem, first) == 0.0:
-        return ""
-    heard = sounds(words[at].text + words[at + 1].text)
+    heard = sounds(first + then)
     if len(heard) < _LEAST_CODE:
-        return ""
-    for word in sorted(then):
-        for form in (first + word, first + "s" + word):
-            slips = edits(heard, sounds(form), 1)
-            if slips == 0 or (slips == 1 and _rhymes(words[at + 1].text, word)):
-                return word
-    return ""
+        return False
+    for form in (stem(first) + meant, stem(first) + "s" + meant):
+        slips = edits(heard, sounds(form), 1)
+        if slips == 0 or (slips == 1 and _rhymes(then, meant)):
+            return True
+    return False
 
 
 def _rhymes(one: str, other: str) -> bool:

@@ -309,7 +309,8 @@ def _spelt(slot: Slot, option: Option, heard: Heard) -> Iterator[_Found]:
     if size == 1 and isinstance(option.value, str):
         word = option.value.lower()
         for at in heard.topic:
-            if run_together(heard.words, at, heard.words[at].stem, {word}):
+            pair = heard.words[at : at + 2]
+            if len(pair) == 2 and run_together(pair[0].text, pair[1].text, word):
                 yield _Found(first=at + 1, until=at + 2, slot=slot, option=option, surely=0.75)
 
 

@@ -19,6 +19,8 @@ _TOKEN: Final = re.compile(
 _SENTENCE: Final = re.compile(r"(?:[.!?;:。！？]+(?=\s|$)|\n)+|\bbut\b", re.IGNORECASE)
 _PART: Final = re.compile(r",(?=\s)|\b(?:and then|and also|and|then)\b", re.IGNORECASE)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\W]+|(?<=[A-Za-z])(?=\d)")
+_MOST_SENTENCES: Final = 8
+_MOST_PARTS: Final = 8
 _APOSTROPHES: Final = str.maketrans("’‘ʼ`´", "'''''")
 
 
@@ -84,13 +86,14 @@ def spoken_name(name: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a tidy text; what follows "but" is one of its own."""
-    return [part for part in _SENTENCE.split(text) if part.strip()]
+    """Return the last sentences of a tidy text; what follows "but" is one of its own."""
+    return [part for part in _SENTENCE.split(text) if part.strip()][-_MOST_SENTENCES:]
 
 
 def parts(sentence: str) -> list[str]:
-    """Return what stands between commas and "and"."""
-    return [part for part in _PART.split(sentence) if part.strip()]
+    """Return what stands between commas and "and", unless that is a long enumeration."""
+    found = [part for part in _PART.split(sentence) if part.strip()]
+    return found if len(found) <= _MOST_PARTS else [sentence]
 
 
 def negation(words: Sequence[Word], negations: frozenset[str]) -> int | None:
