@@ -84,8 +84,11 @@ def test_after_a_power_cut_the_talk_goes_on(tmp_path: Path, within: int, resumed
     with daemon:
         connect(daemon)
         talk(daemon, "good evening")
-        trace_lines = next((daemon.state_dir / "voice_sessions" / "voice_agent").glob("*.jsonl"))
-        daemon.until(lambda: "echo of" in trace_lines.read_text(), 10.0, "the journal's line")
+        folder = daemon.state_dir / "voice_sessions" / "voice_agent"
+        daemon.until(
+            lambda: any("echo of" in path.read_text() for path in folder.glob("*.jsonl")),
+            10.0, "the journal's line",
+        )  # fmt: skip
         state = daemon.state_dir / "state.json"
         daemon.until(
             lambda: state.exists() and "Active" in state.read_text(), 10.0, "the wish on the disk"
