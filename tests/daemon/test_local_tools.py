@@ -15,11 +15,13 @@ import pytest
 import soxr
 
 from tests.analysis import write_wav
-from tests.daemon.rig import CONFIG, Client, Daemon, Message
+from tests.daemon.rig import Client, Daemon, Message
 from voiced.inference.speech import synthesise
 
 A = "/voice_agent"
 RATE = 48_000
+SPEED = 2.0
+"""Of the virtual card: visitors talk fast."""
 WAIT_S = 90.0
 AGENT = """
 [[agent]]
@@ -83,7 +85,9 @@ class Visit:
 def visit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     lights = Client()
     folder = tmp_path_factory.mktemp("local")
-    with Daemon(folder, AGENT.format(port=lights.port), config=CONFIG) as daemon:
+    with Daemon(
+        folder, AGENT.format(port=lights.port), settings=[f"audio.virtual.speed={SPEED}"]
+    ) as daemon:
         daemon.send(f"{A}/par/Connect")
         daemon.wait(f"{A}/par/Sessionstate", "active", WAIT_S)
         yield Visit(daemon, lights)

@@ -217,6 +217,12 @@ def test_nothing_is_called(said: str) -> None:
     assert calls(said, (LIGHTS,)) == []
 
 
+def test_of_a_long_speech_the_last_whole_sentences_count() -> None:
+    speech = "and this and that " * 40
+    assert calls(f"Do not {speech} turn the lights red") == []
+    assert calls(f"I saw {speech}. Turn the lights red.") == [RED]
+
+
 def test_two_wishes_are_two_calls() -> None:
     assert calls("Turn the lights red and open the door.") == [RED, ("open_door", {})]
 

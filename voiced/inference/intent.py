@@ -32,7 +32,7 @@ CLOSE: Final = 0.9
 PATIENCE_S: Final = 30.0
 """A question is forgotten after so long."""
 _LONGEST: Final = 400
-"""Characters of what was said that are looked at: the end counts."""
+"""Characters of what was said that are looked at: its last whole sentences."""
 _MOST_CALLS: Final = 4
 
 
@@ -94,7 +94,10 @@ class Intent:
             now_s: time on any clock that runs forward.
             lexicon: words of negation, yes and no.
         """
-        text = utterance.tidy(said[-_LONGEST:])
+        text = utterance.tidy(said)
+        if len(text) > _LONGEST:
+            # Half a sentence might be what is left of a negated one.
+            text = ". ".join(utterance.sentences(text[-_LONGEST:])[1:])
         tools = tools_of(tuple(declarations))
         pending, self._pending = self._pending, None
         reading = _read(text, tools, lexicon)
