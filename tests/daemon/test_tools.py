@@ -271,7 +271,7 @@ def test_a_silent_service_is_exchanged_and_at_last_the_turn_is_given_up(tmp_path
         told = stage.wait(f"{A}/cb/onError", lambda *args: "given up" in args[2], since=since).args
         assert told == (
             "provider", "stall",
-            "Stage did not answer the visitor's turn within 1 s; the turn is given up: "
+            "Stage did not answer the typed text within 1 s; the turn is given up: "
             "say it again",
         )  # fmt: skip
         every = [m.args for m in stage.client.all(f"{A}/cb/onError", since=since)]
