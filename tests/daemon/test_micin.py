@@ -25,7 +25,7 @@ LOUD = 0.02
 
 
 def test_another_channel_is_heard(tmp_path: Path) -> None:
-    with Daemon(tmp_path, TWO) as daemon:
+    with Daemon(tmp_path, TWO, settings=["audio.virtual.speed=3"]) as daemon:
         daemon.ask("/left/par/Enginestatus", wanted="ready")
         pid = daemon.pid_of("audio")
 
