@@ -195,8 +195,10 @@ def test_it_starts_on_a_read_only_disk(tmp_path: Path, disk: Path) -> None:
             connect(daemon)
             talk(daemon, "in the dark")
             first = daemon.process
-            assert daemon.spawn().wait(30.0) == 69, "a second one is refused"
-            daemon.process = first
+            try:
+                assert daemon.spawn().wait(30.0) == 69, "a second one is refused"
+            finally:
+                daemon.process = first
         talk(daemon, "in the light")
         trace = end(daemon)
         daemon.until(trace.exists, 30.0, "the trace")
