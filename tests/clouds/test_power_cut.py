@@ -413,6 +413,10 @@ def test_killed_one_by_one_and_all_at_once(tmp_path: Path, provider: str) -> Non
                 it.paid(bill, cut_at)
                 it.started_again(old, since, cut_at)
             else:
+                daemon.until(
+                    lambda victim=victim: victim in daemon.run_file().get("ready", ()),
+                    BACK_S, f"{victim}, which starts with its first work",
+                )  # fmt: skip
                 killed[victim] = daemon.pid_of(victim)
                 it.cut([killed[victim]])
         it.back(killed)
