@@ -20,6 +20,10 @@ ALIGNED_LAG, SPREAD_LAG = 5, 2
 CHARS_PER_S = 17
 """Of quick speech, pauses left out: what a text of which the sound is still to come will take."""
 
+LONGEST = 5000
+"""Characters that are aligned: five minutes of speech. Each delta looks at all of them again."""
+LETTERS = 500
+"""Of a text tell in which letters it is written."""
 PACED_CHARS = 30
 """A voice's pace is known from no shorter text."""
 _BEGIN = re.compile(r"\s\S")
@@ -81,7 +85,7 @@ class Item:
     def read(self, text: str) -> None:
         """Take the whole text so far."""
         self.chars, self._text = len(text), text
-        self._aligned = spelling.is_latin(text)
+        self._aligned = len(text) <= LONGEST and spelling.is_latin(text[:LETTERS])
         if self._aligned:
             self._alignment.read(text)
         else:
