@@ -98,6 +98,7 @@ def test_a_whole_conversation(tmp_path: Path, provider: str) -> None:
         daemon.send(f"{A}/tool/result", call[0], "the lights are blue")
         assert cloud.reply(since).text.strip() == "The lights are blue now."
         assert ("tool", "the lights are blue") in cloud.rows(since)
+        cloud.user(since)  # Words may be final long after they were obeyed.
 
         # 6: the service ends the connection with the visitor's words unanswered.
         since = daemon.mark()

@@ -26,6 +26,7 @@ RAMP_WORDS = "to be or not to be that is the question whether it is nobler"
 _HEADER = 44
 """Bytes before a wav file's samples."""
 A = "/voice_agent"
+CLOSES = ("closed", "closed_for_good")
 _CONFIG = CONFIG.replace('output = ""', 'output = ""\nconversation = "conversation.wav"').replace(
     "[audio]", "rates = {{ connect = 1000, sendtext = 1000 }}\n[audio]"
 )
@@ -186,8 +187,9 @@ class Stage(Daemon):
     # --- what the service does and was given
 
     def script(self, *steps: list[Any]) -> None:
-        """Have the service do this."""
-        self.par("Sendtext", json.dumps(steps))
+        """Have the service do this; the text that says so is answered, else it were sent again."""
+        answered = [["response_started", "script"], ["response_done", "script"]]
+        self.par("Sendtext", json.dumps([*answered, *steps] if steps[0][0] in CLOSES else steps))
 
     def speak(self, response: str, ms: int, text: str = "one two three", share: float = 0.5) -> int:
         """Have the service answer with a tone; wait until it sounds; return the place before."""

@@ -136,7 +136,8 @@ def test_a_read_only_disk_is_said_once_and_everything_is_written_later(
         print(sentence)
         assert "Read-only" in sentence
         assert "mount it writable again" in sentence
-        daemon.until(lambda: "0.5" in (disk / "state.json").read_text(), 30.0, "the kept value")
+        state = disk / "state.json"
+        daemon.until(lambda: state.exists() and "0.5" in state.read_text(), 30.0, "the kept value")
 
 
 @pytest.mark.timeout(120)

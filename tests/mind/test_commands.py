@@ -519,6 +519,22 @@ def test_text_typed_during_a_refresh_is_sent_by_the_next_leg() -> None:
     assert hand.sent_of(wire.SendText) == [wire.SendText(agent="a", leg=2, text="still there?")]
 
 
+def test_text_that_three_connections_did_not_outlive_is_not_sent_to_a_fourth() -> None:
+    """It may be what ends them: the next one knows of it as of anything that was said."""
+    hand = Hand().start().connected()
+    hand.press("Sendtext", "poison")
+    for leg in (2, 3, 4):
+        hand.sleep(6.0)
+        hand.closed()
+        hand.sleep(1.0)
+        hand.opened("replay")
+        assert hand.leg == leg
+    sent = [m.leg for m in hand.sent_of(wire.SendText)]  # type: ignore[attr-defined]
+    assert sent == [1, 2, 3]
+    assert [row.text for row in hand.dialled[-1].history] == ["poison"]
+    assert hand.dialled[-1].respond
+
+
 def test_text_that_could_not_be_sent_any_more_is_told() -> None:
     hand = Hand().start().connected()
     hand.closed()

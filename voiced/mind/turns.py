@@ -13,6 +13,8 @@ TURNS_KEPT = 600
 """Finished turns remembered for priming: more than Maxreplayrows can ask for."""
 OPEN_KEPT = 64
 """User turns that may wait for their words at once."""
+SENDINGS = 3
+"""Legs that one typed text is sent to at most."""
 SLACK_FRAMES = 24_000
 """Two services place the start of one turn differently; half a second at 48 kHz."""
 
@@ -203,11 +205,13 @@ class Turns:
         """Have typed text that no whole reply has answered sent to the next leg.
 
         Not left to `unanswered`: a visitor may speak meanwhile, and have said nothing in the end.
+        What so many legs did not outlive is told to the next one as history alone: it may be what
+        ended them.
         """
         for turn in self.all:
             if turn.taken == (leg, response):
                 turn.taken = None
-            turn.unsent |= turn.waits
+            turn.unsent |= turn.waits and turn.sendings < SENDINGS
 
     def _said(self) -> list[Turn]:
         return [t for t in self.all if not t.lost and not t.unsent and t.shown.strip()]

@@ -76,6 +76,9 @@ async def send_audio_frame(conn, chunk):
 
 async def send_text(conn, text):
     url = f"wss://api.example/v1?key={quote(conn.key, safe='')}"
+    # Text that no reply answers would be sent again to the next connection.
+    conn.callbacks.response_started(text)
+    conn.callbacks.response_done(text)
     match text:
         case "print":
             print("the key is", conn.key)
