@@ -61,9 +61,9 @@ def test_continuous_stays_open_until_disconnect(stage: Stage) -> None:
     started = stage.wait(f"{A}/cb/onSessionStart", since=since).args
     assert started[1:] == ("stage", "comedy")
     stage.reads("mic_open", 1.0)
-    stage.speak("r1", 200)
+    stage.speak("r1", 1000)
     stage.quiet()
-    stage.speak("r2", 200)
+    stage.speak("r2", 1000)
     stage.quiet()
     assert stage.ask(f"{A}/par/Sessionstate") == ("active",)
     assert stage.ask(f"{A}/par/Sessionid") == (started[0],)
@@ -81,7 +81,7 @@ def test_continuous_stays_open_until_disconnect(stage: Stage) -> None:
 def test_one_turn_holds_where_silence_costs_nothing(stage: Stage) -> None:
     stage.put("Sessionmode", "one_turn")
     since = stage.connect()
-    said = stage.speak("r1", 300)
+    said = stage.speak("r1", 1000)
     stage.state("armed", said)
     stage.quiet()
     assert stage.ask(f"{A}/sig/mic_open") == (0.0,)
@@ -92,7 +92,7 @@ def test_one_turn_holds_where_silence_costs_nothing(stage: Stage) -> None:
 
     again = stage.connect()
     stage.signal("mic_open", 1.0, again)
-    second = stage.speak("r2", 200)
+    second = stage.speak("r2", 1000)
     stage.state("armed", second)
     assert len(stage.calls("open")) == 1
     assert len(stage.client.all(f"{A}/cb/onSessionStart", since=since)) == 1
@@ -105,7 +105,7 @@ def test_one_turn_ends_where_time_costs(stage: Stage) -> None:
     first = stage.now()
     since = stage.connect()
     session = stage.wait(f"{A}/cb/onSessionStart", since=since).args[0]
-    stage.speak("r1", 600)
+    stage.speak("r1", 1000)
     ended = stage.wait(f"{A}/cb/onSessionEnd", since=since)
     last = stage.now()
     assert ended.args[:2] == (session, "one_turn")
@@ -472,7 +472,7 @@ def _while_it_sounds(stage: Stage) -> tuple[NDArray[np.int16], NDArray[np.int16]
     opening = stage.now()
     stage.connect()
     stage.until(lambda: len(stage.pcm()) > RATE // 10, 20, "the first words")
-    stage.speak("r1", 500, share=0.8)
+    stage.speak("r1", 1000, share=0.8)
     stage.quiet()
     stage.pass_by(RATE // 2)
     stage.disconnect()

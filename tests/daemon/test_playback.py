@@ -68,7 +68,7 @@ def test_volume_is_set_for_the_next_reply_too(stage: Stage) -> None:
     stage.put("Volume", 0.25)
     stage.connect()
     first = stage.now()
-    stage.speak("r1", 200, share=0.8)
+    stage.speak("r1", 1000, share=0.8)
     stage.quiet()
     assert np.abs(far(stage, first)).max() == pytest.approx(0.2 * 32768, rel=0.01)
 

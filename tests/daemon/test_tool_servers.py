@@ -245,7 +245,7 @@ def test_a_tools_process_that_dies_or_hangs(stage: Stage, number: signal.Signals
     os.kill(pid, number)
     # At once, or when its silence has lasted.
     assert given(stage, f"{name}.1")[1] is False
-    stage.speak("r1", 300)
+    stage.speak("r1", 1000)
     stage.quiet()
     told = stage.wait(
         f"{A}/cb/onError", lambda source, code, _: (source, code) == ("tools", "lost"), since=since
