@@ -221,6 +221,7 @@ def test_a_deleted_folder_of_traces_is_said_once_and_made_anew(tmp_path: Path) -
         (journal,) = (daemon.state_dir / "voice_sessions" / "voice_agent").glob("*.jsonl")
         shutil.rmtree(journal.parent)
         assert said(Path(disconnect(daemon))) == ["before", "after"]
+        daemon.until(lambda: len(told(daemon)) > 1, 10.0, "the second sentence")
         sentences = told(daemon)
         assert len(sentences) == 2, "once each time"
         assert all("has been written anew, whole" in sentence for sentence in sentences)

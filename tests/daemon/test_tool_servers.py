@@ -169,6 +169,8 @@ def test_a_web_server_and_a_patch_at_the_same_time(stage: Stage) -> None:
 def test_a_silent_one_is_given_up_and_a_cancelled_one_is_not_answered(stage: Stage) -> None:
     call(stage, "s1", "next_show", hall="small")
     call(stage, "s2", "never")
+    call(stage, "before", "cancelled")
+    assert given(stage, "before")[2] == "[]", "what was called before it has reached the server"
     stage.script(["tool_cancelled", "s2"])
     name, ok, result = given(stage, "s1")
     assert (ok, result) == (False, "next_show did not answer within 2 s; go on without it")

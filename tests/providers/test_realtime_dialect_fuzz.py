@@ -130,7 +130,7 @@ def test_no_frame_ends_a_conversation() -> None:
     live.conversation.take(
         json.dumps({"type": "response.created", "response": {"id": "resp_last"}})
     )
-    assert ("response_started", "resp_last") in recorder.calls
+    assert ("response_started", "resp_last") in [call[:2] for call in recorder.calls]
 
 
 def _fresh(dice: random.Random) -> tuple[provider.Live, Recorder, Bench]:
