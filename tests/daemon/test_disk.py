@@ -218,8 +218,10 @@ def test_a_deleted_folder_of_traces_is_said_once_and_made_anew(tmp_path: Path) -
         talk(daemon, "before")
         shutil.rmtree(daemon.state_dir / "voice_sessions")
         talk(daemon, "after")
-        (journal,) = (daemon.state_dir / "voice_sessions" / "voice_agent").glob("*.jsonl")
-        shutil.rmtree(journal.parent)
+        daemon.until(lambda: len(told(daemon)) > 0, 10.0, "the first sentence")
+        folder = daemon.state_dir / "voice_sessions" / "voice_agent"
+        daemon.until(lambda: bool(list(folder.glob("*.jsonl"))), 10.0, "the journal")
+        shutil.rmtree(folder)
         assert said(Path(disconnect(daemon))) == ["before", "after"]
         daemon.until(lambda: len(told(daemon)) > 1, 10.0, "the second sentence")
         sentences = told(daemon)
