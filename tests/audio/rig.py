@@ -143,10 +143,10 @@ class AudioRig:
         self.spawn(open_device)
         return self.receive(DeviceOpened, deadline_s)
 
-    def send(self, message: ToAudio) -> None:
-        """Send one message."""
+    def send(self, *messages: ToAudio) -> None:
+        """Send messages, in one go."""
         assert self._socket is not None
-        self._socket.sendall(encode(message))
+        self._socket.sendall(b"".join(map(encode, messages)))
 
     def receive(self, kind: type[T], deadline_s: float = 15.0) -> T:
         """Return the next message of a kind; others before it are dropped."""

@@ -100,6 +100,16 @@ def test_a_file_at_another_rate_and_with_two_channels_is_heard_at_its_own_pitch(
         assert spectrum[500] / 24000 == pytest.approx(9000, rel=0.02)
 
 
+def test_a_file_sent_right_behind_the_wish_for_a_card_is_played(tmp_path):
+    path = str(tmp_path / "tone.wav")
+    write_wav(path, np.zeros(480, np.int16))
+    with AudioRig() as rig:
+        rig.spawn()
+        rig.send(rig.virtual(), PlayFile(agent="voice_agent", path=path))
+        seen = rig.receive_all(FileEnded)
+        assert [type(news) for news in seen] == [DeviceOpened, FileStarted, FileEnded]
+
+
 def test_an_unreadable_file_is_refused_in_a_sentence_and_the_card_goes_on(tmp_path):
     (tmp_path / "no.wav").write_bytes(b"RIFFrubbish")
     with AudioRig() as rig:

@@ -135,6 +135,9 @@ class Service:
                 raise RemoteProtocolError(f"unexpected {type(message).__name__}")
 
     def _play_file(self, message: PlayFile) -> None:
+        if self._card is None and self._wanted is not None:
+            # Sent right behind the wish for a card: nobody who plays a file waits for us to open.
+            self._look_for_card(self._wanted)
         try:
             if self._card is None:
                 raise DeviceError("there is no card yet")
