@@ -18,10 +18,11 @@ from voiced import __version__
 from voiced.control.archive import DAY_S
 from voiced.control.books import Books, moment
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
-from voiced.control.config.values import first_values, folders_named, unknown_pages
+from voiced.control.config.values import unknown_pages
 from voiced.control.config_tools import ConfigTools
 from voiced.control.eyes import Eyes
 from voiced.control.hands import Events, Hands
+from voiced.control.in_force import InForce
 from voiced.control.installs import Installs
 from voiced.control.instance import RUN_FILE, RunFile
 from voiced.control.key_command import options_of
@@ -32,7 +33,7 @@ from voiced.control.minds import Minds, Outside
 from voiced.control.osc.door import OscDoor
 from voiced.control.profiles import Folders
 from voiced.control.recordings import SOURCE, Recordings
-from voiced.control.reload import CONFIG, reload
+from voiced.control.reload import CONFIG, Reload
 from voiced.control.reports import Reports
 from voiced.control.scripts import Scripts
 from voiced.control.sdnotify import Notify
@@ -101,8 +102,8 @@ class Daemon:
         reread: Callable[[], Loaded],
         secrets: Secrets,
     ) -> None:
-        self._loop, self._loaded, self._state_dir = loop, loaded, state_dir
-        self._notify, self._reread = notify, reread
+        self._loop, self._state_dir, self._notify = loop, state_dir, notify
+        self._in_force = InForce(loaded, reread, state_dir)
         self._environment = environment
         self._stopped = self._learned = self._midi_left_out = False
         self._happened = asyncio.Event()
@@ -129,7 +130,7 @@ class Daemon:
                 exited=self._exited,
                 inference_ready=lambda: self._reports.inference_ready(),
                 changed=self._arm,
-                roots=lambda: self._roots(),
+                roots=self._in_force.roots,
             ),
         )  # fmt: skip
         self._recordings = Recordings(
@@ -148,8 +149,8 @@ class Daemon:
         self.surface = DaemonSurface(
             self._minds,
             self._hands,
-            lambda: self._loaded.config,
-            self._roots,
+            lambda: self._in_force.config,
+            self._in_force.roots,
             self._books.state.muted,
             self._books.keep_mute,
             self._set_device,
@@ -168,13 +169,13 @@ class Daemon:
         )
         self._scripts = Scripts(
             self.surface, self._hands, self._minds.put,
-            lambda agent: self._loaded.config.of(agent).callback_limit,
-            lambda what: int(getattr(self._loaded.config.osc.rates, what)),
+            lambda agent: self._in_force.config.of(agent).callback_limit,
+            lambda what: int(getattr(self._in_force.config.osc.rates, what)),
         )  # fmt: skip
         self._door.share_frames(self._scripts.frames)
         self._eyes = Eyes(self._hands, self._minds, self._send)
         self._installs = Installs(
-            loop, self._hands.environment, lambda: self._loaded.config.install.allow,
+            loop, self._hands.environment, lambda: self._in_force.config.install.allow,
             self._minds.put, self._fresh_engines,
         )  # fmt: skip
         self._minds.doors += [
@@ -192,7 +193,7 @@ class Daemon:
         self.surface.forget_kept = self._forget_kept
         self._reports = Reports(
             self._hands, self._minds, self._door, self._midi, Visitors(self._clock),
-            lambda: self._loaded.config.audio.backend == "virtual", self._learn,
+            lambda: self._in_force.config.audio.backend == "virtual", self._learn,
             options_of(loaded, state_dir, environment),
         )  # fmt: skip
         self._books.allowance.configure(loaded.config.budget)
@@ -210,7 +211,7 @@ class Daemon:
         try:
             await self._door.start()
         except OSError as error:
-            osc = self._loaded.config.osc
+            osc = self._in_force.config.osc
             log.error(
                 "! osc %s:%d cannot be opened: %s; %s",
                 osc.bind, osc.port, error.strerror or error,
@@ -222,7 +223,7 @@ class Daemon:
         # said from here on reaches them.
         await asyncio.sleep(0)
         await self._folders.start()
-        if problem := await self._eyes.web.start(self._loaded.config.web):
+        if problem := await self._eyes.web.start(self._in_force.config.web):
             self._start_problems.append(("web", problem))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -253,7 +254,7 @@ class Daemon:
         self._midi_running = self._loop.create_task(self._midi.run(), name="midi")
         self._allow()
         self._minds.put_all(KeysFound(there=self._hands.key_servers))
-        for agent in self._loaded.config.agent:
+        for agent in self._in_force.config.agent:
             self._minds.put(
                 agent.name,
                 Started(
@@ -264,15 +265,18 @@ class Daemon:
             )
         for source, sentence in self._start_problems:
             self._trouble(source, sentence)
-        self._tool_servers.configure(self._loaded.config, self._loaded.folder)
-        self._eyes.cameras.configure(self._loaded.config.cameras, self._loaded.folder)
+        self._tool_servers.configure(self._in_force.config, self._in_force.folder)
+        self._eyes.cameras.configure(self._in_force.config.cameras, self._in_force.folder)
         self._due()
         self._notify.ready(self._status)
         self._door.said("/voiced/startup", __version__)
         log.info(
             "= voiced %s runs, configuration %s, osc %s:%d",
-            __version__, self._loaded.origin, self._loaded.config.osc.bind, self._door.port,
-        )  # fmt: skip
+            __version__,
+            self._in_force.loaded.origin,
+            self._in_force.config.osc.bind,
+            self._door.port,
+        )
 
     async def _stop(self) -> None:
         """Sessions, then children, then the disk, each with its deadline."""
@@ -372,7 +376,7 @@ class Daemon:
     def _expire(self, now: float) -> None:
         """Have what is older than storage.retention_days removed; again in a day."""
         self._expire_at = now + DAY_S
-        days = self._loaded.config.storage.retention_days
+        days = self._in_force.config.storage.retention_days
         if days > 0:
             self._books.expire(self._trace_folders(), days, self._recordings.sessions)
 
@@ -383,7 +387,7 @@ class Daemon:
 
     def _tell_shell(self) -> None:
         """Keep run.json and the status line true."""
-        osc = self._loaded.config.osc
+        osc = self._in_force.config.osc
         children = self._hands.children
         run_file = RunFile(
             pid=os.getpid(),
@@ -398,7 +402,7 @@ class Daemon:
             self._run_file = run_file
             self._books.replace(RUN_FILE, msgspec.json.encode(run_file) + b"\n")
         status = self.surface.sentence()
-        if self._loaded.broken:
+        if self._in_force.loaded.broken:
             status += "; the configuration file is broken, the last good one runs"
         if status != self._status:
             self._status = status
@@ -420,7 +424,7 @@ class Daemon:
         if self._learned:
             return
         self._learned = True
-        for sentence in unknown_pages(self._loaded.config, catalogue):
+        for sentence in unknown_pages(self._in_force.config, catalogue):
             self._trouble("config", sentence)
         if self._midi_left_out:
             self._configure_midi()
@@ -435,7 +439,7 @@ class Daemon:
 
     def _configure_midi(self) -> None:
         resolve = resolver(self.surface.agents(), self.surface.row, self.surface.options)
-        midi_map = MidiMap(self._loaded.config.midi.bind, resolve, self._reading)
+        midi_map = MidiMap(self._in_force.config.midi.bind, resolve, self._reading)
         self._midi_left_out = bool(midi_map.problems)
         self._midi.configure(midi_map)
 
@@ -494,13 +498,10 @@ class Daemon:
         self._scripts.restart()
 
     def _configured(self, agent: str, keep: effects.Keep) -> Value | None:
-        return self._first_values(agent).get((keep.page, keep.name))
-
-    def _first_values(self, agent: str) -> dict[tuple[str, str], Value]:
-        return first_values(self._loaded.config, agent, self._loaded.folder)
+        return self._in_force.first_values(agent).get((keep.page, keep.name))
 
     def _agent(self, agent: AgentConfig) -> Agent:
-        config = self._first_values(agent.name)
+        config = self._in_force.first_values(agent.name)
         return Agent(
             AgentSetup(
                 name=agent.name,
@@ -533,29 +534,20 @@ class Daemon:
 
     # --- for the doors
 
-    def _roots(self) -> list[Path]:
-        loaded = self._loaded
-        named = [loaded.folder / Path(root).expanduser() for root in loaded.config.storage.roots]
-        named += folders_named(loaded.config, loaded.folder)
-        # What is built in has no folder: the working directory may be "/".
-        return [self._state_dir, *([loaded.folder] if loaded.path else []), *named]
-
     def _set_device(self, direction: str, name: str | None) -> str | Refusal:
-        audio = self._loaded.config.audio
+        audio = self._in_force.config.audio
         if name is None:
             return audio.input if direction == "input" else audio.output
         if self._minds.in_session:
             return Refusal(
                 "busy", "the device pair can be changed while no session is open; Disconnect first"
             )
-        changed = msgspec.structs.replace(audio, **{direction: name})
-        config = msgspec.structs.replace(self._loaded.config, audio=changed)
-        self._loaded = msgspec.structs.replace(self._loaded, config=config)
-        self._hands.reconfigure(config, self._loaded.folder)
+        self._in_force.choose_device(direction, name)
+        self._hands.reconfigure(self._in_force.config, self._in_force.folder)
         return name
 
     def _play_file(self, agent: str, path: str) -> Refusal | None:
-        if self._loaded.config.audio.backend != "virtual":
+        if self._in_force.config.audio.backend != "virtual":
             return Refusal("no_effect", 'files are played on audio.backend = "virtual" only')
         if not self._hands.audio.send(PlayFile(agent=agent, path=path)):
             return Refusal("no_effect", "the audio process is not running now; try again")
@@ -572,7 +564,7 @@ class Daemon:
         row = self.surface.row(agent, page, name)
         if row is None:
             return
-        value = self._first_values(agent).get((page, name), row.default)
+        value = self._in_force.first_values(agent).get((page, name), row.default)
         self._minds.put(agent, Write(name=name, value=value, origin=CONFIG, page=page))
         self._books.forget_value(agent, page, name)
 
@@ -583,14 +575,14 @@ class Daemon:
         self._notify.reloading(time.monotonic_ns() // 1000)
         self._find_keys()
         try:
-            fresh = self._reread()
-            self._books.replace(LAST_GOOD, fresh.text.encode())
+            fresh, wanted = self._in_force.read_again()
         except ConfigError as error:
             for problem in error.problems:
                 self._trouble("config", problem)
             self._notify.ready("a reload was refused: the configuration is broken")
             return
-        self._apply(fresh)
+        self._books.replace(LAST_GOOD, fresh.text.encode())
+        self._follow(wanted)
         self._notify.ready(self.surface.sentence())
 
     def _find_keys(self) -> None:
@@ -602,19 +594,19 @@ class Daemon:
             there = frozenset(key.server for key in found)
             self._minds.put_all(KeysFound(there=there, gone=frozenset(changed) - there))
 
-    def _apply(self, fresh: Loaded) -> None:
-        wanted = reload(self._loaded.config, fresh.config, fresh.folder)
-        self._loaded = msgspec.structs.replace(fresh, config=wanted.config)
+    def _follow(self, wanted: Reload) -> None:
+        """Do what a configuration that was read again asks for."""
+        folder = self._in_force.folder
         if wanted.audio or wanted.prices:
-            self._hands.reconfigure(wanted.config, self._loaded.folder)
+            self._hands.reconfigure(wanted.config, folder)
         self._expire_at = self._loop.time()  # retention_days may have changed
         if wanted.osc:
             self._door.reload(wanted.config.osc)
         if wanted.midi:
             self._configure_midi()
         self._config_tools.configure(wanted.config)
-        self._tool_servers.configure(wanted.config, self._loaded.folder)
-        self._eyes.cameras.configure(wanted.config.cameras, self._loaded.folder)
+        self._tool_servers.configure(wanted.config, folder)
+        self._eyes.cameras.configure(wanted.config.cameras, folder)
         self._hands.tell_roots()
         self._books.allowance.configure(wanted.config.budget)
         for agent, write in wanted.writes:
