@@ -6,17 +6,13 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-
 from voiced import __version__
-from voiced.control.archive import DAY_S
-from voiced.control.books import Books, moment
+from voiced.control.books import Books
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
 from voiced.control.config.values import unknown_pages
 from voiced.control.config_tools import ConfigTools
@@ -24,7 +20,7 @@ from voiced.control.eyes import Eyes
 from voiced.control.hands import Events, Hands
 from voiced.control.in_force import InForce
 from voiced.control.installs import Installs
-from voiced.control.instance import RUN_FILE, RunFile
+from voiced.control.instance import RUN_FILE
 from voiced.control.key_command import options_of
 from voiced.control.keys import find_keys
 from voiced.control.midi import MidiDoor
@@ -35,6 +31,7 @@ from voiced.control.profiles import Folders
 from voiced.control.recordings import SOURCE, Recordings
 from voiced.control.reload import CONFIG, Reload
 from voiced.control.reports import Reports
+from voiced.control.rounds import Rounds
 from voiced.control.scripts import Scripts
 from voiced.control.sdnotify import Notify
 from voiced.control.surface import DaemonSurface
@@ -43,9 +40,7 @@ from voiced.control.visitors import Visitors
 from voiced.errors import ConfigError, ExitCode
 from voiced.lane.seam import Clock
 from voiced.lane.words import Owner
-from voiced.messages.audio import (
-    PlayFile,
-)
+from voiced.messages.audio import PlayFile
 from voiced.messages.network import (
     Catalogue,
     NetworkTrouble,
@@ -57,20 +52,12 @@ from voiced.messages.network import (
 from voiced.messages.secrets import Secrets
 from voiced.mind import effects
 from voiced.mind.agent import Agent, AgentSetup, Attempts
-from voiced.mind.inputs import (
-    KeysFound,
-    SetMute,
-    Started,
-    Stopping,
-    Write,
-)
+from voiced.mind.inputs import KeysFound, SetMute, Started, Stopping, Write
 from voiced.mind.overlay import FOLDERS
 from voiced.parameters import Refusal
 
 log = logging.getLogger("voiced")
 
-STAMP_S = 0.25
-"""How often control says that it lives, and looks whether its children do."""
 SESSIONS_END_S = 0.6
 """What sessions get to end in at SIGTERM."""
 HANDS_END_S = 1.0
@@ -109,11 +96,8 @@ class Daemon:
         self._happened = asyncio.Event()
         self._clock = Clock(loaded.config.speed)
         self._timer: asyncio.TimerHandle | None = None
-        self._stamp_at = self._expire_at = loop.time()
         self._ending: asyncio.Future[None] = loop.create_future()
         self._attempts = Attempts()
-        self._run_file: RunFile | None = None
-        self._status = ""
         self._books = Books(loop, state_dir, self._trouble)
         keys, key_problems = find_keys(state_dir, environment)
         self._hands = Hands(
@@ -196,6 +180,11 @@ class Daemon:
             lambda: self._in_force.config.audio.backend == "virtual", self._learn,
             options_of(loaded, state_dir, environment),
         )  # fmt: skip
+        self._rounds = Rounds(
+            self._hands, self._minds, self._books, self._in_force, self.surface, notify,
+            lambda: (self._door.port, self._eyes.web.port), self._trace_folders,
+            lambda: self._recordings.sessions,
+        )  # fmt: skip
         self._books.allowance.configure(loaded.config.budget)
         self._start_problems = [
             *(("config", problem) for problem in loaded.broken),
@@ -252,7 +241,7 @@ class Daemon:
         for name in self._minds.agents:
             self._midi.show_gate(name, False)  # a pedal's lamp may have been left lit
         self._midi_running = self._loop.create_task(self._midi.run(), name="midi")
-        self._allow()
+        self._rounds.allow()
         self._minds.put_all(KeysFound(there=self._hands.key_servers))
         for agent in self._in_force.config.agent:
             self._minds.put(
@@ -268,7 +257,7 @@ class Daemon:
         self._tool_servers.configure(self._in_force.config, self._in_force.folder)
         self._eyes.cameras.configure(self._in_force.config.cameras, self._in_force.folder)
         self._due()
-        self._notify.ready(self._status)
+        self._notify.ready(self._rounds.status)
         self._door.said("/voiced/startup", __version__)
         log.info(
             "= voiced %s runs, configuration %s, osc %s:%d",
@@ -320,8 +309,7 @@ class Daemon:
         self._hands.close()
         if not self._books.close():
             log.error("! the last lines could not be written in time")
-        for name in (RUN_FILE,):
-            (self._state_dir / name).unlink(missing_ok=True)
+        (self._state_dir / RUN_FILE).unlink(missing_ok=True)
         self._notify.close()
 
     # --- the one timer
@@ -331,7 +319,7 @@ class Daemon:
         self._happened.set()
         if self._stopped:
             return
-        due = self._stamp_at
+        due = self._rounds.due
         agents = self._minds.next_deadline_ns()
         if agents is not None:
             left = self._clock.real_s((agents - self._clock.mono_ns()) / 1e9)
@@ -345,10 +333,7 @@ class Daemon:
 
     def _due(self) -> None:
         """Do what the deadlines ask for."""
-        now = self._loop.time()
-        if now >= self._stamp_at:
-            self._stamp_at = now + STAMP_S
-            self._stamp(now)
+        self._rounds.go(self._loop.time())
         try:
             self._hands.tick()
             self._minds.tick()
@@ -356,57 +341,10 @@ class Daemon:
             # Whatever went wrong in a mind: the stamps, and so the hands, go on.
             self._arm()
 
-    def _stamp(self, now: float) -> None:
-        """Say that the mind lives, see that the hands do."""
-        self._hands.device.stamp(Owner.CONTROL)
-        self._hands.watch()
-        # Hung children are being dealt with from here on, by deadlines of this very loop.
-        self._notify.watchdog()
-        self._books.flush(now)
-        self._allow()
-        if now >= self._expire_at:
-            self._expire(now)
-        self._tell_shell()
-
-    def _allow(self) -> None:
-        """Hold the day's and the month's budget against what was spent and is pending."""
-        now = moment()
-        self._minds.allow(lambda elsewhere: self._books.allowance.left(now, elsewhere))
-
-    def _expire(self, now: float) -> None:
-        """Have what is older than storage.retention_days removed; again in a day."""
-        self._expire_at = now + DAY_S
-        days = self._in_force.config.storage.retention_days
-        if days > 0:
-            self._books.expire(self._trace_folders(), days, self._recordings.sessions)
-
     def _trace_folders(self) -> list[Path]:
         """Return every folder that this daemon writes traces into."""
         folders = ((self._trace_folder(n), self._books.folder(n)) for n in self._minds.agents)
         return list(dict.fromkeys(folder for pair in folders for folder in pair))
-
-    def _tell_shell(self) -> None:
-        """Keep run.json and the status line true."""
-        osc = self._in_force.config.osc
-        children = self._hands.children
-        run_file = RunFile(
-            pid=os.getpid(),
-            version=__version__,
-            osc_host=osc.bind,
-            osc_port=self._door.port,
-            web_port=self._eyes.web.port,
-            children={child.name: child.pid for child in children if child.pid},
-            ready=[child.name for child in children if child.running],
-        )
-        if run_file != self._run_file:
-            self._run_file = run_file
-            self._books.replace(RUN_FILE, msgspec.json.encode(run_file) + b"\n")
-        status = self.surface.sentence()
-        if self._in_force.loaded.broken:
-            status += "; the configuration file is broken, the last good one runs"
-        if status != self._status:
-            self._status = status
-            self._notify.status(status)
 
     # --- from the hands and the pedals
 
@@ -599,7 +537,7 @@ class Daemon:
         folder = self._in_force.folder
         if wanted.audio or wanted.prices:
             self._hands.reconfigure(wanted.config, folder)
-        self._expire_at = self._loop.time()  # retention_days may have changed
+        self._rounds.expire_next()  # retention_days may have changed
         if wanted.osc:
             self._door.reload(wanted.config.osc)
         if wanted.midi:
