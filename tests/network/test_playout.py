@@ -196,6 +196,26 @@ def test_running_dry_is_a_gap_and_raises_the_hold():
     assert card.gaps == 1
 
 
+@pytest.mark.parametrize("item_is_done", [False, True])
+def test_a_reply_that_waits_for_its_tool_leaves_no_gap(item_is_done):
+    card = Card()
+    card.delta(ramp(480))
+    card.delta(ramp(480))
+    if item_is_done:
+        card.do(card.playout.item_done(card.observed(), 1, "r", "i"))
+        card.play(0.005)
+    card.do(card.playout.paused(card.observed(), 1))
+    assert card.complete == card.playout.write, "the card is told that running dry is right"
+    before = card.playout.hold_ns
+    card.play(0.5)
+    card.delta(ramp(480), item="j")
+    card.play(0.1)
+    assert (card.gaps, card.playout.hold_ns) == (0, before)
+    # It speaks again: from here on running dry is a gap as ever.
+    card.delta(ramp(480), item="j")
+    assert card.gaps == 1
+
+
 def test_more_than_the_ring_waits_here_and_follows():
     card = Card(capacity=RATE)
     card.delta(ramp(3 * RATE))

@@ -179,6 +179,13 @@ class Playout:
         reply.items[item].complete = True
         return self.step(o)
 
+    def paused(self, o: Observed, leg: int) -> list[Effect]:
+        """A reply of this leg calls a tool: what has come may sound out before more of it does."""
+        for reply in self._replies.values():
+            if reply.leg == leg and not reply.status:
+                reply.paused = True
+        return self.step(o)
+
     def done(self, o: Observed, leg: int, response: str, status: str) -> list[Effect]:
         """The service has sent all of a reply."""
         reply = self._reply(leg, response)
@@ -311,6 +318,7 @@ class Playout:
                 earlier.complete = True
             self._line.append((reply, item))
         effects = self._delta(o, reply, len(samples) * 1_000_000_000 // rate)
+        reply.paused = False
         item.add(samples, text_until)
         return effects + self.step(o)
 
@@ -323,7 +331,7 @@ class Playout:
         if self.write > self.published or o.read < self.published:
             return []
         self._hold, self._burst = _Hold(o.now_ns, duration_ns), False
-        if not reply.published or not self._rate:
+        if not reply.published or reply.paused or not self._rate:
             return []
         self.hold_ns = min(self.hold_ns * 3 // 2 + 10_000_000, HOLD_MOST_NS)
         return [Gap()]
@@ -339,7 +347,7 @@ class Playout:
             return []
         effects: list[Effect] = []
         room = min(self._room(o), int(STORE_S * self._rate))
-        for reply, item in self._line:
+        for _, item in self._line:
             if item.stored:
                 continue
             for samples in self._resampled(item, room):
@@ -349,7 +357,9 @@ class Playout:
             item.end = self.write
             if item.waiting or not item.complete:
                 break
-            if reply.status and item is self._line[-1][1]:
+        if self._line and not any(item.waiting for _, item in self._line):
+            reply, item = self._line[-1]
+            if reply.paused or (reply.status and item.stored):
                 effects += self._completed(self.write)
         return effects + self._publish(o)
 

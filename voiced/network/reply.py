@@ -224,5 +224,7 @@ class Reply:
     """It was cut: what still comes of it is dropped."""
     published: bool = False
     """Some of it has been given to the loudspeaker."""
+    paused: bool = False
+    """It waits for a tool: running dry now is no gap."""
     latency_s: float = -1.0
     heard_told: bool = False

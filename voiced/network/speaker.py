@@ -89,6 +89,10 @@ class Loudspeaker:
         """All audio of an item has come."""
         self._perform(self._playout.item_done(self.observe(), leg, response, item))
 
+    def paused(self, leg: int) -> None:
+        """A reply of this leg waits for a tool."""
+        self._perform(self._playout.paused(self.observe(), leg))
+
     def done(self, leg: int, response: str, status: str) -> None:
         """All of a reply has come."""
         self._perform(self._playout.done(self.observe(), leg, response, status))

@@ -308,6 +308,8 @@ class Told:
     def tool_call(self, call_id: str, name: str, arguments: str) -> None:
         """The model calls a tool."""
         self.alive()
+        if not self.over:
+            self._loudspeaker.paused(self._leg)
         self.tell(
             ToolCall(
                 agent=self._agent, leg=self._leg, call_id=call_id, name=name, arguments=arguments
