@@ -217,6 +217,103 @@ def test_nothing_is_called(said: str) -> None:
     assert calls(said, (LIGHTS,)) == []
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        # no as a word of its own, before and behind
+        "No red lights.",
+        "no red lights please",
+        "no more red lights",
+        "red lights no",
+        "Red lights, no thanks.",
+        "open the door no no no",
+        "No need to open the door.",
+        "No one opens the door.",
+        "Anything but red lights.",
+        "Turn the lights any colour but red.",
+        "Rather than open the door, tell me a joke.",
+        # taken back
+        "Open the door? No!",
+        "Open the door. Stop!",
+        "Open the door. Wait, I changed my mind.",
+        "Open the door, I was joking.",
+        # somebody else's words
+        'He said: "Turn the lights red."',
+        '"Open the door" is what he shouted.',
+        "Turn the lights red is forbidden.",
+        "Please say open the door.",
+        "Repeat after me: turn the lights red.",
+        "Tell my wife to open the door.",
+        "Let him open the door.",
+        # another time, a condition
+        "When I clap, turn the lights red.",
+        "When the music stops, open the door.",
+        "As soon as I clap, open the door.",
+        "In case of fire, open the door.",
+        "Should there be a fire, open the door.",
+        "Open the door if there is a fire.",
+        "Turn the lights red tomorrow.",
+        "Open the door next week.",
+        # questions of another kind, remarks
+        "Will the door open?",
+        "Can the lights turn red?",
+        "May I open the door?",
+        "Would you ever open the door?",
+        "Would you like to open the door?",
+        "Could you have opened the door?",
+        "Can you tell me why the lights are red?",
+        "Could you tell me whether the door is open?",
+        "Can you see the red lights?",
+        "I would like to know who opened the door.",
+        "Wow, red lights.",
+        "Look at the red lights!",
+        "Thanks for the red lights.",
+        # the opposite
+        "Turn off the fountain.",
+        "Turn the red lights off.",
+        "Make the lights less red.",
+        "Remove the red lights.",
+    ],
+)
+def test_what_only_sounds_like_a_command_calls_nothing(said: str) -> None:
+    assert calls(said) == []
+    assert calls(said, (LIGHTS, DOOR)) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("no turn the lights red", RED),
+        ("No. Turn the lights red.", RED),
+        ("Turn the lights red. No, turn the lights green.", GREEN),
+        ("Turn the lights green instead of red.", GREEN),
+        ("Thanks, now turn the lights red.", RED),
+        ("Can we have red lights?", RED),
+        ("Can I have green lights, please?", GREEN),
+        ("Turn the lights red if you can.", RED),
+        ("Turn the lights red once.", RED),
+        ("When I came in it was dark, turn the lights red.", RED),
+        ("Let the lights turn red.", RED),
+        ("Open the door. No hurry.", ("open_door", {})),
+        ("Can you tell me when the next show begins in the large hall?",
+         ("next_show", {"hall": "large"})),
+        ("Show the text the door is open.", ("output_text_content", {"text": "the door is open"})),
+    ],
+)  # fmt: skip
+def test_what_is_a_command_in_spite_of_such_words_is_called(
+    said: str, wanted: tuple[str, dict[str, Any]]
+) -> None:
+    assert calls(said) == [wanted]
+
+
+def test_a_tool_with_the_word_itself_is_not_held_back() -> None:
+    bell = tool("ring_bell", "Ring the bell")
+    later = tool("wake_up", "Ring the bell tomorrow morning")
+    assert calls("Ring the bell.", (bell,)) == [("ring_bell", {})]
+    assert calls("Ring the bell tomorrow.", (bell,)) == []
+    assert calls("Ring the bell tomorrow morning.", (later,)) == [("wake_up", {})]
+
+
 def test_of_a_long_speech_the_last_whole_sentences_count() -> None:
     speech = "and this and that " * 40
     assert calls(f"Do not {speech} turn the lights red") == []

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
+from voiced.inference import caveats, utterance
 from voiced.inference import slots as filling_in
-from voiced.inference import utterance
 from voiced.inference.lexicon import ENGLISH, STOP, Lexicon
 from voiced.inference.matching import VALUE, VERB, Match, Tool, marked, matches, tools_of
 from voiced.inference.slots import Filling, Heard, Json, Kind, Slot
@@ -155,12 +155,27 @@ def _read(text: str, tools: Sequence[Tool], lexicon: Lexicon) -> _Reading:
 
 
 def _sentence(heard: Heard, tools: Sequence[Tool]) -> _Reading:
-    """Return what one sentence means: of several commands in it each, else the best reading."""
+    """Return what one sentence means; of what is held back only what has the tool's own word."""
+    reading = _wishes(heard, tools)
+    held = caveats.held(heard.words)
+    if not held:
+        return reading
+    own = {tool.name for tool in tools if held <= tool.said}
+    called = reading if isinstance(reading, tuple) else ()
+    return tuple(call for call in called if call.name in own) or None
+
+
+def _wishes(heard: Heard, tools: Sequence[Tool]) -> _Reading:
+    """Return what a sentence wishes: of several commands in it each, else the best reading."""
     pieces = utterance.parts(heard.text)
+    if utterance.is_remark(heard.words):
+        # "Wow, red lights!" is none.
+        moods = [utterance.mood(utterance.words_of(piece), frozenset()) for piece in pieces]
+        pieces = [p for p, mood in zip(pieces, moods, strict=True) if mood is not Mood.ELLIPSIS]
     readings = [
         _one(msgspec.structs.replace(_heard(piece), excluded=heard.excluded), tools)
         for piece in pieces
-        if len(pieces) > 1
+        if len(utterance.parts(heard.text)) > 1
     ]
     called = {call.name: call for found in readings if isinstance(found, tuple) for call in found}
     if len(called) > 1:
@@ -268,9 +283,14 @@ def _judged(text: str, tools: Sequence[Tool], lexicon: Lexicon) -> tuple[list[He
     negated: list[Heard] = []
     for sentence in utterance.sentences(text):
         heard = _heard(_behind_aside(sentence, tools, lexicon))
+        if utterance.retracts(heard.words, lexicon.no):
+            negated += [each for each in affirmed if _wanted(each, tools)]
+            affirmed = [each for each in affirmed if not _wanted(each, tools)]
         at = utterance.negation(heard.words, lexicon.negations)
         contrast = None if at is None else _contrast(heard, at, tools, lexicon)
-        if at is None:
+        if utterance.takes_back(heard.words):
+            negated.append(heard)
+        elif at is None:
             affirmed.append(heard)
         elif contrast is not None:
             affirmed.append(contrast)

@@ -68,8 +68,12 @@ CONTRACTIONS: Final = {
 
 NEGATIONS: Final = word_set(
     "not never neither nor without nobody nothing nicht nie niemals kein keine keinen keiner "
-    "keinem pas jamais aucun aucune nunca jamás tampoco niet geen nooit não non"
+    "keinem pas jamais aucun aucune nunca jamás tampoco niet geen nooit não non except"
 )
+REPLACED: Final = frozenset((("instead", "of"), ("rather", "than"), ("other", "than")))
+"""Two words of negation: what follows them is not wanted."""
+ALL_BUT: Final = word_set("all anything everything any every none")
+"""Before a "but" that is "except"."""
 YES: Final = word_set(
     "yes yeah yep yup sure ok okay please right correct exactly course ja oui si sí sim"
 )
@@ -102,13 +106,31 @@ VERBS: Final = GENERIC | stem_set(
 )
 """Stems of verbs that commands begin with."""
 BLOCKERS: Final = stem_set(
-    "stop quit avoid cease leave forget ignore prevent refuse cancel undo keep"
+    "stop quit avoid cease leave forget ignore prevent refuse cancel undo keep remove kill spare"
 )
 """Stems of verbs that call something off; a tool that is for that has the word itself."""
 TALK: Final = stem_set("explain describe talk discuss")
 """Stems of verbs that want talk and no action."""
 TELL: Final = stem_set("tell say speak")
 """With "about", so do these."""
+KNOW: Final = stem_set("tell say know show see hear remember imagine guess believe wonder read ask")
+"""Stems of verbs behind which "who", "why" or "whether" begins a question."""
+REMARKS: Final = word_set(
+    "be see hear know imagine remember believe think feel look watch wow great nice beautiful "
+    "lovely wonderful amazing thanks thank enough"
+)
+"""Words that begin a remark, which is no command even where no verb follows."""
+PONDERED: Final = word_set("ever even really like want wish dare say rather have imagine believe")
+"""Behind "would you", "could you": a question of what might be."""
+PAST: Final = word_set("was were been came had did done went gone arrived saw heard entered")
+"""Words by which a clause tells what has been."""
+EASE: Final = word_set("hurry rush problem worries matter doubt")
+"""Behind a "no" that denies nothing: no hurry."""
+RETRACTIONS: Final = (
+    ("just", "kidding"), ("only", "kidding"), ("joking",), ("changed", "my", "mind"),
+    ("never", "mind"), ("forget", "it"), ("scratch", "that"),
+)  # fmt: skip
+"""Words that take back what was said before them."""
 
 
 def _opposites(pairs: str) -> dict[str, frozenset[str]]:
@@ -141,6 +163,8 @@ SUBJECTS: Final = word_set(
 COPULAS: Final = word_set("is are was were am be been looks look seems seem became")
 ARTICLES: Final = word_set("the a an my your his her their our some such")
 PREPOSITIONS: Final = word_set("in at on by of from with for to into about under over behind")
+THANKS: Final = word_set("thanks thank you oh no not nope way never")
+"""What may follow a "no" that stands behind what it denies."""
 LEADS: Final = word_set(
     "please kindly hey hi hello ok okay so now well and then um uh er oh just yes yeah no right "
     "alright also go ahead quickly maybe perhaps again"

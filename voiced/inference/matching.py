@@ -22,8 +22,8 @@ from typing import Final
 
 import msgspec
 
+from voiced.inference import caveats, utterance
 from voiced.inference import slots as filling_in
-from voiced.inference import utterance
 from voiced.inference.lexicon import BLOCKERS, GENERIC, OPPOSITES, PLAIN, STOP, VERBS, stem_set
 from voiced.inference.mishearing import ALIKE, likeness
 from voiced.inference.slots import Filling, Heard, Kind, Slot
@@ -61,6 +61,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     verbs: frozenset[str]
     """Stems that begin its name and its description."""
     options: frozenset[str]
+    said: frozenset[str]
+    """Stems of all words of its name, its description and its arguments."""
     slots: tuple[Slot, ...]
     schema: str
 
@@ -115,6 +117,7 @@ def _tool(declared: Declaration) -> Tool | None:
             weigh(stem, _SLOT)
         for stem in slot.hints:
             weigh(stem, _SLOT / 2)
+    options = frozenset(s for slot in slots for o in slot.options for s in o.stems)
     return Tool(
         name=declared.name,
         spoken=first if 0 < len(first) <= 80 else utterance.spoken_name(declared.name),
@@ -122,7 +125,11 @@ def _tool(declared: Declaration) -> Tool | None:
         names=frozenset(name),
         title=title,
         verbs=frozenset([*name[:1], *(word.stem for word in described[:1])]),
-        options=frozenset(s for slot in slots for o in slot.options for s in o.stems),
+        options=options,
+        said=options.union(
+            weights,
+            (word.stem for word in utterance.words_of(utterance.tidy(declared.description))),
+        ),
         slots=slots,
         schema=declared.parameters,
     )
@@ -170,6 +177,8 @@ def _compared(heard: Heard, tool: Tool, stock: _Stock, mood: Mood | None) -> Mat
     if not specific:
         return None
     filling = filling_in.fill(tool.slots, marked(heard, tool, specific))
+    if mood is Mood.COMMAND and caveats.is_spoken_of(words, set(filling.used)):
+        factor = _MOODS[Mood.STATEMENT]
     score = _focus(words, topic, filling, tool, stock)
     coverage = _coverage(words, topic, filling, stock, mood)
     if mood is Mood.ELLIPSIS and (coverage < 0.99 or len({*topic, *filling.used}) < 2):
@@ -217,8 +226,19 @@ def _contrary(words: Sequence[Word], tool: Tool) -> bool:
         contrary = bool(opposite & tool.weights.keys()) and not opposite & stems
         if contrary and not switched and stem not in own:
             return True
+    if not switches and _is_off(words) and "off" not in tool.said:
+        return True
     first = next((word for word in words if word.text not in STOP), None)
     return first is not None and first.stem in BLOCKERS - own
+
+
+def _is_off(words: Sequence[Word]) -> bool:
+    """Whether something is to be off, or less of it; "set off the horn" starts it."""
+    texts = [word.text for word in words]
+    return "less" in texts or any(
+        text == "off" and (n == 0 or texts[n - 1] not in ("set", "fire", "kick", "show"))
+        for n, text in enumerate(texts)
+    )
 
 
 def _focus(

@@ -19,6 +19,12 @@ _TOKEN: Final = re.compile(
 _SENTENCE: Final = re.compile(r"(?:[.!?;:。！？]+(?=\s|$)|\n)+|\bbut\b", re.IGNORECASE)
 _PART: Final = re.compile(r",(?=\s)|\b(?:and then|and also|and|then)\b", re.IGNORECASE)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_\W]+|(?<=[A-Za-z])(?=\d)")
+_EXCEPT: Final = re.compile(
+    rf"\b((?:{'|'.join(sorted(lexicon.ALL_BUT))})(?: \w+)?) but\b", re.IGNORECASE
+)
+_QUOTED: Final = re.compile(
+    r"\b(said|says|say|told|shouted|asked|wrote|reads|repeat|repeat after me)\s*:", re.IGNORECASE
+)
 _MOST_SENTENCES: Final = 8
 _MOST_PARTS: Final = 8
 _APOSTROPHES: Final = str.maketrans("’‘ʼ`´", "'''''")
@@ -87,6 +93,7 @@ def spoken_name(name: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """Return the last sentences of a tidy text; what follows "but" is one of its own."""
+    text = _QUOTED.sub(r"\1", _EXCEPT.sub(r"\1 except", text))
     return [part for part in _SENTENCE.split(text) if part.strip()][-_MOST_SENTENCES:]
 
 
@@ -105,13 +112,68 @@ def negation(words: Sequence[Word], negations: frozenset[str]) -> int | None:
     """
     for n, word in enumerate(words):
         follows = words[n + 1].text if n + 1 < len(words) else ""
-        determines = word.text == "no" and n > 0 and follows not in lexicon.LEADS | {""}
-        if word.text in negations or determines:
+        replaced = (word.text, follows) in lexicon.REPLACED
+        if word.text in negations or replaced or (word.text == "no" and _denies(words, n)):
             begins = (
                 n - 1 if n and words[n - 1].text in lexicon.AUXILIARIES | lexicon.REQUESTS else n
             )
             return begins
     return None
+
+
+def _denies(words: Sequence[Word], n: int) -> bool:
+    """Whether a "no" denies: "no red lights", "red lights no thanks"; "no, red lights" does not."""
+    rest = words[n + 1 :]
+    if not rest or all(word.text in lexicon.LEADS | lexicon.THANKS for word in rest):
+        return n > 0
+    follows = rest[0]
+    if follows.text in lexicon.LEADS | lexicon.EASE:
+        return False
+    if any(word.text not in lexicon.LEADS for word in words[:n]):
+        return True
+    answers = follows.start - words[n].end > 1  # a comma stands between
+    commands = follows.stem in lexicon.VERBS and not is_inflected(follows) and len(rest) > 1
+    asks = follows.text in lexicon.SUBJECTS | lexicon.REQUESTS | lexicon.QUESTIONS | {"let"}
+    return not (answers or commands or asks)
+
+
+def is_inflected(word: Word) -> bool:
+    """Whether it is a form such as "opening" or "opened"; "ring" and "feed" are none."""
+    return word.text.endswith(("ing", "ed")) and not word.stem.endswith(("ing", "ed"))
+
+
+def retracts(words: Sequence[Word], no: frozenset[str]) -> bool:
+    """Whether a sentence takes back what was said before it: "No!", "I was joking".
+
+    Args:
+        words: of one sentence.
+        no: the words by which a visitor says no.
+    """
+    if takes_back(words):
+        return True
+    meant = [word for word in words if word.text not in lexicon.LEADS - no]
+    if not meant or meant[0].text not in no:
+        return False
+    if all(word.text in no | lexicon.STOP for word in meant):
+        return True
+    # "No, the green ones" is told from "no hurry" and from "stop the music".
+    return meant[0].text in ("no", "nope", "nah") and meant[1].start - meant[0].end > 1
+
+
+def takes_back(words: Sequence[Word]) -> bool:
+    """Whether words such as "I was joking" take back what they stand beside."""
+    texts = [word.text for word in words]
+    return any(
+        tuple(texts[n : n + len(said)]) == said
+        for said in lexicon.RETRACTIONS
+        for n in range(len(texts))
+    )
+
+
+def is_remark(words: Sequence[Word], verbs: frozenset[str] = frozenset()) -> bool:
+    """Whether a sentence begins as a remark and with no verb of a tool."""
+    rest, _ = _begun(words)
+    return bool(rest) and rest[0].text in lexicon.REMARKS and rest[0].stem not in verbs
 
 
 def mood(words: Sequence[Word], verbs: frozenset[str]) -> Mood:
@@ -121,13 +183,20 @@ def mood(words: Sequence[Word], verbs: frozenset[str]) -> Mood:
         words: of one sentence that is not negated.
         verbs: stems that begin the names and descriptions of tools.
     """
+    remarked = is_remark(words, verbs)
     verbs = verbs | lexicon.VERBS
     rest, asked = _begun(words)
     if not rest:
         return Mood.ELLIPSIS
     first, second = rest[0], rest[1] if len(rest) > 1 else None
+    if _asks_within(rest):
+        return Mood.QUESTION
+    if remarked:
+        return Mood.STATEMENT
     if asked:
         return Mood.QUESTION if first.stem in lexicon.TALK else Mood.COMMAND
+    if first.text in lexicon.REQUESTS and (second is None or second.stem not in verbs):
+        return Mood.QUESTION
     if first.text in lexicon.CONDITIONS | lexicon.QUESTIONS or _about(rest):
         return Mood.QUESTION
     if first.text in lexicon.AUXILIARIES and (
@@ -136,7 +205,7 @@ def mood(words: Sequence[Word], verbs: frozenset[str]) -> Mood:
         return Mood.QUESTION
     if first.text in lexicon.SUBJECTS | lexicon.ARTICLES | lexicon.PREPOSITIONS:
         return Mood.STATEMENT
-    if first.stem in verbs and not first.text.endswith(("ing", "ed")):
+    if first.stem in verbs and not is_inflected(first):
         return Mood.COMMAND
     told = any(w.text in lexicon.COPULAS for w in rest) or any(
         w.text in lexicon.SUBJECTS and w.text not in ("it", "this", "that") for w in rest
@@ -149,6 +218,12 @@ def is_told(words: Sequence[Word]) -> bool:
     """Whether a sentence begins with its subject, as "I do not know" does."""
     first = next((word.text for word in words if word.text not in lexicon.LEADS), "")
     return first in lexicon.SUBJECTS | lexicon.ARTICLES
+
+
+def _asks_within(words: Sequence[Word]) -> bool:
+    """Whether a question stands in a request: "tell me why", "know who"."""
+    inner = lexicon.QUESTIONS | {"whether", "if"}
+    return words[0].stem in lexicon.KNOW and any(word.text in inner for word in words[1:3])
 
 
 def _about(words: Sequence[Word]) -> bool:
@@ -168,6 +243,7 @@ def _begun(words: Sequence[Word]) -> tuple[Sequence[Word], bool]:
             texts[n] in lexicon.REQUESTS
             and texts[n + 1 : n + 2]
             and texts[n + 1] in ("you", "we", "i")
+            and not _ponders(texts[n:])
         ):
             n, asked = n + 2, True
             if texts[n : n + 1] in (["have"], ["get"], ["mind"]):
@@ -183,6 +259,18 @@ def _begun(words: Sequence[Word]) -> tuple[Sequence[Word], bool]:
         else:
             break
     return words[n:], asked
+
+
+def _ponders(texts: Sequence[str]) -> bool:
+    """Whether "would you", "may I" asks what might be, or leave, and not for something."""
+    follows = next((text for text in texts[2:] if text not in lexicon.LEADS), "")
+    if texts[1] == "i":
+        return follows not in ("have", "get", "see", "hear")
+    if follows == "have":
+        return any(
+            text in lexicon.PAST or (text[-2:] == "ed" and len(text) > 4) for text in texts[3:5]
+        )
+    return follows in lexicon.PONDERED
 
 
 def _wishes(texts: Sequence[str]) -> int:
