@@ -229,3 +229,33 @@ def test_a_function_that_needs_approval_runs_when_it_was_approved(stage: Scripte
     stage.send(f"{A}/tool/approve", "d2")
     assert given(stage, "d2") == ("open_door", True, "it is open")
     assert stage.notes().count("open") == 1
+
+
+SPEAKS = """
+def onUserText(info):
+    print("heard", info["text"])
+"""
+
+
+def test_a_mended_file_prints_again_after_one_that_closed_its_output(stage: Scripted) -> None:
+    stage.save("import sys\nsys.stdout.close()\nsys.stderr = None\n")
+    stage.save(SPEAKS)
+    said(stage, "the first words")
+    stage.until(lambda: "voice.py: heard the first words" in stage.log, 10, "what it prints")
+
+
+def test_a_file_that_hangs_is_given_up_when_it_is_saved_again(stage: Scripted) -> None:
+    since = stage.mark()
+    pid = stage.script_pid()
+    stage.script_file.write_text("import os\nopen(__file__ + '.ran', 'w')\nwhile True: pass\n")
+    ran = stage.script_file.with_name("voice.py.ran")
+    stage.until(ran.exists, 10, "the file that hangs")
+    count = stage.log.count("is in force")
+    stage.script_file.write_text(SPEAKS)
+    # Long before the half minute that a file may take.
+    stage.until(lambda: stage.log.count("is in force") > count, 15, "the mended file")
+    assert stage.script_pid() != pid
+    told = stage.wait(f"{A}/cb/onError", lambda source, code, _: code == "load", since=since)
+    assert "cannot be run" in told.args[2]
+    said(stage, "the second words")
+    stage.until(lambda: "voice.py: heard the second words" in stage.log, 10, "what it prints")

@@ -15,6 +15,8 @@ import msgspec
 
 LOAD_S = 30.0
 """A file may import what takes long."""
+GIVEN_UP_S = 2.0
+"""A file that is run for longer than this is ended as soon as it is saved again."""
 DROPPED_S = 10.0
 """A tool whose result nobody waits for any more gets so long to return."""
 
@@ -62,6 +64,12 @@ class Jobs:
             if now > running.until:
                 return running.name, now - running.since
         return None
+
+    def running_s(self, name: str) -> float:
+        """Return for how many seconds a job of this name has been running; 0 = none is."""
+        now = time.monotonic()
+        found = (now - each.since for each in tuple(self._running.values()) if each.name == name)
+        return max(found, default=0.0)
 
     def finish(self, seconds: float) -> None:
         """Wait until everything that was put has run, at most so long."""

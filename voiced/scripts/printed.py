@@ -85,9 +85,13 @@ class Capture:
         for fd in (1, 2):
             os.dup2(write_fd, fd)
         os.close(write_fd)
-        sys.stdout, sys.stderr = _text(1), _text(2)
+        self.renew()
         self._thread = threading.Thread(target=self._read, name="printed", daemon=True)
         self._thread.start()
+
+    def renew(self) -> None:
+        """Begin `sys.stdout` and `sys.stderr` anew: a script may have closed or replaced them."""
+        sys.stdout, sys.stderr = _text(1), _text(2)
 
     def close(self) -> None:
         """Let go of both descriptors and wait until what they hold is told."""

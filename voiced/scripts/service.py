@@ -32,7 +32,7 @@ from voiced.messages.scripts import (
 )
 from voiced.scripts.agent import Agent
 from voiced.scripts.declare import Offer, run
-from voiced.scripts.jobs import LOAD_S, Jobs
+from voiced.scripts.jobs import GIVEN_UP_S, LOAD_S, Jobs
 from voiced.scripts.outbox import SEND_TIMEOUT_S, Outbox
 from voiced.scripts.printed import Capture
 from voiced.scripts.script import Script, ScriptError, info_of, load, raised, read, version_of
@@ -135,6 +135,12 @@ class Service:
         version = version_of(path) or "none"
         if version == self._seen:
             return
+        loading_s = self._jobs.running_s(FILE)
+        if loading_s > GIVEN_UP_S:
+            # The version before is still being run: a new process takes the new one.
+            self._end_over(FILE, loading_s)
+        if loading_s:
+            return
         first, self._seen = not self._seen, version
         if version == wanted.not_version:
             sentence = f"{path.name} is left alone until it is saved again"
@@ -146,6 +152,7 @@ class Service:
     def _load(self, wanted: LoadScript, version: str, first: bool) -> None:
         path = Path(wanted.path)
         self._outbox.send(Loading(version=version))
+        self._capture.renew()
         try:
             script = load(path, read(path), self._agent)
         except ScriptError as error:
