@@ -201,6 +201,24 @@ def test_connections_are_counted(house: House) -> None:
         assert late.recv(65_536).startswith(b"HTTP/1.1 503")
 
 
+def test_one_too_many_that_has_gone_already_raises_nothing(house: House) -> None:
+    raised: list[object] = []
+    house.loop.set_exception_handler(lambda _, context: raised.append(context))
+    address = ("127.0.0.1", house.door.port)
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS):
+            stack.enter_context(socket.create_connection(address, timeout=30))
+        go_on = threading.Event()
+        house.loop.call_soon_threadsafe(go_on.wait)
+        for _ in range(5):
+            # Gone before the door has looked: what it sends is answered by a reset.
+            socket.create_connection(address, timeout=30).close()
+        go_on.set()
+        late = stack.enter_context(socket.create_connection(address, timeout=30))
+        assert late.recv(65_536).startswith(b"HTTP/1.1 503")
+    assert raised == []
+
+
 def test_a_head_that_never_ends_is_cut(house: House) -> None:
     with socket.create_connection(("127.0.0.1", house.door.port), timeout=30) as client:
         client.sendall(b"PUT /alice/picture HTTP/1.1\r\n")

@@ -241,7 +241,11 @@ class Connection(asyncio.Protocol):
     def _linger(self) -> None:
         self._refused = True
         if self._transport is not None and self._transport.can_write_eof():
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # The client went before it was answered.
+                self.end()
+                return
         self._end_in(LINGER_S, self.end)
 
     def _too_slow(self) -> None:
