@@ -467,6 +467,21 @@ def test_denied_by_hand_or_by_time_is_told_to_the_model() -> None:
     assert pairs(hand) == {"c1": PAIR, "c2": PAIR}
 
 
+def test_what_was_taken_back_while_it_waited_does_not_run_when_it_is_approved() -> None:
+    hand = hand_with(tool(), tool("open_door", schema="{}"), settings={"confirm": ("*",)})
+    calls(hand, "c1")
+    hand.give(inputs.UnregisterTool(name="set_lights", origin=PATCH))
+    register(hand, tool(executor=STRANGER))  # another one by that name
+    hand.give(inputs.DecideTool(call_id="c1", approve=True, origin=OSC))
+    assert "not offered any more" in results(hand)[-1][3]
+    calls(hand, "c2", "open_door", a=1)
+    hand.write("Usetools", 0)
+    hand.press("Approvetools")
+    assert "not offered any more" in results(hand)[-1][3]
+    assert runs(hand) == []
+    assert pairs(hand) == {"c1": PAIR, "c2": PAIR}
+
+
 def test_the_pulses_decide_everything_that_waits() -> None:
     hand = hand_with(tool(), settings={"confirm": ("set_lights",)})
     for pulse in ("Approvetools", "Denytools"):

@@ -58,6 +58,7 @@ STARTED = "done"
 LATER = "this service takes other tools with its next connection; Restart brings it now"
 DENIED = "the operator denied this call; go on without it"
 UNAPPROVED = "nobody approved this call in time; go on without it"
+WITHDRAWN = "this tool is not offered any more; go on without it"
 CANCELLED = "cancelled"
 TOO_MANY = "too many tool calls in one minute; answer without tools for now"
 TOO_MANY_PENDING = "too many tool calls wait for their results; wait for those"
@@ -350,10 +351,20 @@ def decide_all(s: AgentState, command: Press, approve: bool) -> None:
 
 
 def _decided(s: AgentState, call: Call, approve: bool) -> None:
-    if approve:
+    if not approve:
+        _finish(s, call, ok=False, result=DENIED)
+    elif _is_offered(s, call):
         _run(s, call)
     else:
-        _finish(s, call, ok=False, result=DENIED)
+        _finish(s, call, ok=False, result=WITHDRAWN)
+
+
+def _is_offered(s: AgentState, call: Call) -> bool:
+    """Whether what the model asked for is there still, at the same executor, and not disabled."""
+    tool = s.toolbox.find(call.name)
+    if tool is None or tool.executor != call.tool.executor:
+        return False
+    return toolbox.mode_of(tool, s.parameters) != toolbox.DISABLED
 
 
 def pending_text(s: AgentState) -> str:
