@@ -235,6 +235,25 @@ def test_words_and_results_that_are_too_long_do_not_end_the_conversation():
     run(test)
 
 
+def test_tools_that_are_too_many_are_told_once():
+    async def test():
+        wire, callbacks = Wire(), Callbacks()
+        conn = await local.start_session(request(wire), callbacks)
+        callbacks.told.clear()
+        tools = [
+            ToolDeclaration(name=f"t{n}", description="d" * 3_000, schema="{}") for n in range(12)
+        ]
+        for _ in range(3):
+            await local.update_session(conn, {}, tools)
+        assert [told[1] for told in callbacks.told] == ["too_long"]
+        await local.update_session(conn, {}, tools[:2])
+        await local.update_session(conn, {}, tools)
+        assert len(callbacks.told) == 2
+        await local.end_session(conn)
+
+    run(test)
+
+
 def test_a_daemon_without_a_wire_refuses():
     async def test():
         with pytest.raises(ProviderRefused):

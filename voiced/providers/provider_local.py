@@ -146,6 +146,8 @@ class Connection:
         self.push_to_talk = request.push_to_talk
         self.parameters: dict[str, Value] = dict(request.parameters)
         self.cuts: set[asyncio.Task[None]] = set()
+        self.left_out: frozenset[str] = frozenset()
+        """Names of tools that were too many, as told."""
 
     def settings(self) -> wire.Settings:
         """Return the parameters as the inference process wants them.
@@ -329,7 +331,8 @@ async def _declare(conn: Connection, tools: Sequence[ToolDeclaration]) -> None:
             left_out.insert(0, declared.pop().name)
             continue
         break
-    if left_out:
+    told, conn.left_out = conn.left_out, frozenset(left_out)
+    if conn.left_out - told:
         conn.callbacks.trouble(
             "too_long",
             f"the local voice knows {wire.MAX_PACKET // 1024} kB of tools at most: it is not told "
