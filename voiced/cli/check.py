@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from voiced.cli import devices, profiles, tools
+from voiced.cli import devices, profiles, scripts, tools
 from voiced.cli.finding import Finding, Verdict
 from voiced.cli.finding import bad as _bad
 from voiced.cli.finding import good as _good
@@ -72,6 +72,7 @@ def _all(args: argparse.Namespace) -> Iterator[Finding]:
         lambda: _midi(config),
         lambda: _keys(state_dir),
         lambda: tools.findings(config, path.resolve().parent if path else Path.cwd()),
+        lambda: scripts.findings(config, path.resolve().parent if path else Path.cwd()),
         lambda: _ports(config),
         lambda: _targets(config),
         lambda: _folders(config, path, state_dir),
@@ -172,8 +173,10 @@ def _midi(config: Config) -> Iterator[Finding]:
         [sys.executable, "-m", "voiced.midi", "--list"], capture_output=True, text=True, timeout=20
     )
     if told.returncode:
-        what, _, fix = told.stdout.strip().partition(" (")
-        yield _bad("midi", what or "the MIDI system does not answer", fix.rstrip(")"))
+        said = told.stdout.strip() or "the MIDI system does not answer"
+        what, _, rest = said.partition(" (")
+        fix, _, goes_on = rest.partition(")")
+        yield _bad("midi", what + goes_on, fix or "see `voiced midi`")
         return
     from voiced.control.midi_map import matches
 

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import msgspec
@@ -65,18 +65,27 @@ def read(path: Path) -> str:
         raise ScriptError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
+def compiled(path: Path, source: str) -> CodeType:
+    """Return the file's text, compiled.
+
+    Raises:
+        ScriptError: it is no Python.
+    """
+    try:
+        return compile(source, str(path), "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        what = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise ScriptError(f"{path.name}{line}: {what}") from None
+
+
 def load(path: Path, source: str, agent: Agent) -> Script:
     """Run the file's text in a module of its own.
 
     Raises:
         ScriptError: it cannot be compiled, or raised while it was run.
     """
-    try:
-        code = compile(source, str(path), "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        what = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ScriptError(f"{path.name}{line}: {what}") from None
+    code = compiled(path, source)
     linecache.checkcache(str(path))
     module = ModuleType(MODULE)
     offers: list[Offer] = []
