@@ -69,3 +69,29 @@ def test_what_is_missing_is_told_with_its_fix(
 
 def test_nothing_is_said_where_there_is_nothing(tmp_path: Path) -> None:
     assert list(findings(Config(), tmp_path)) == []
+
+
+def test_a_program_that_may_not_be_run_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHIVE_TOKEN", "planted-1")
+    (tmp_path / "archive.py").write_text("#!/usr/bin/env python3\n")
+    lines = told(tmp_path, "./archive.py")
+    assert (
+        Verdict.BAD,
+        f"MCP server house: {tmp_path}/archive.py may not be run",
+        f"chmod +x {tmp_path}/archive.py",
+    ) in lines
+
+
+def test_a_program_beside_the_python_that_runs_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHIVE_TOKEN", "planted-1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    (tmp_path / "bin").mkdir()
+    server = tmp_path / "bin" / "mcp-server-house"
+    server.write_text("#!/bin/sh\n")
+    server.chmod(0o755)
+    assert not [line for line in told(tmp_path, "mcp-server-house") if "no program" in line[1]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from voiced.control.config import Config
 from voiced.control.config.servers import Given, McpConfig
 from voiced.control.keys import read_key
 from voiced.control.tool_servers import PACKAGES
+from voiced.tools.programs import NoProgram, program
 
 
 def findings(config: Config, folder: Path) -> Iterator[Finding]:
@@ -44,9 +44,12 @@ def _lines(what: str, flaws: list[tuple[str, str]]) -> Iterator[Finding]:
 
 
 def _program(one: McpConfig, folder: Path) -> Iterator[tuple[str, str]]:
-    command = str(folder / one.command) if "/" in one.command else one.command
-    if command and shutil.which(command) is None:
-        yield f"there is no program {command}", "install it, or name it by its whole path"
+    if not one.command:
+        return
+    try:
+        program(one.command, str(folder), os.environ.get("PATH", os.defpath))
+    except NoProgram as error:
+        yield error.what, error.fix
 
 
 def _keys(given: Given, folder: Path) -> Iterator[tuple[str, str]]:

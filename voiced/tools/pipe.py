@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -24,6 +23,8 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
 from voiced.messages.tools import McpServer
+from voiced.tools.programs import NoProgram
+from voiced.tools.programs import program as program_of
 
 LONGEST_LINE = 16 * 1024 * 1024
 """Bytes of one message."""
@@ -82,13 +83,10 @@ async def piped(server: McpServer) -> AsyncGenerator[Streams, None]:
 async def _start(server: McpServer) -> Process:
     environment = environment_of(server)
     command, *arguments = server.command
-    if "/" in command:
-        command = str(Path(server.folder, command))
-    program = shutil.which(command, path=environment.get("PATH"))
-    if program is None:
-        raise ServerEnded(
-            f"there is no program {command}: install it, or name it by its whole path"
-        )
+    try:
+        program = program_of(command, server.folder, environment.get("PATH", os.defpath))
+    except NoProgram as error:
+        raise ServerEnded(str(error)) from error
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), program, *arguments,
