@@ -347,6 +347,9 @@ def test_arguments_that_do_not_parse_are_answered_by_us() -> None:
     table.calls("r1", "c1", arguments='{"colour":')
     table.ends("r1")
     assert table.recorder.named("tool_call") == []
+    (trouble,) = table.recorder.named("trouble")
+    assert trouble[1] == "bad_arguments"
+    assert "set_light" in trouble[2]
     output = table.bench.sent()[0]
     assert isinstance(output, ItemCreate)
     assert isinstance(output.item, OutputItem)

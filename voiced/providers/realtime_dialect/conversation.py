@@ -492,6 +492,10 @@ class Conversation:
             return
         if not is_object(item.arguments or ""):
             call.output = result_text(False, "the arguments are no JSON object")
+            title = self.dialect.service.title
+            self.callbacks.trouble(
+                "bad_arguments", f"{title} called the tool {call.name[:64]} with no JSON object"
+            )
             return
         if call.name in self.nonblocking:
             call.waits, call.output = False, STARTED
