@@ -211,10 +211,13 @@ def test_the_model_calls_functions_of_the_script(stage: Scripted) -> None:
     _, ok, sentence = given(stage, "t2")
     assert not ok
     assert "the arguments do not fit" in sentence
-    call(stage, "t3", "fail")
+    since = call(stage, "t3", "fail")
     _, ok, sentence = given(stage, "t3")
     assert not ok
     assert sentence == "fail failed: ZeroDivisionError: division by zero"
+    told = stage.wait(f"{A}/cb/onError", lambda source, *_: source == "scripts", since=since)
+    assert told.args[1] == "raised"
+    assert told.args[2].startswith("fail failed: voice.py:")
 
 
 def test_a_function_that_needs_approval_runs_when_it_was_approved(stage: Scripted) -> None:

@@ -83,3 +83,17 @@ def test_a_wrong_sentence_is_a_problem_in_words(text: str, sentence: str) -> Non
         phrases(text)
     assert sentence in str(caught.value)
     assert "mine.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "weather failed: ZeroDivisionError: division by zero",
+        "Error executing tool time: ToolException: none",
+        "HTTP 404: no show",
+    ],
+)
+def test_a_program_s_words_for_a_failure_are_not_read_to_visitors(result: str) -> None:
+    assert Speaker(Phrases()).outcome(False, result) == "That did not work."
+    # What a tool answers is its own affair.
+    assert Speaker(Phrases()).outcome(True, "The error is mine") == "The error is mine."

@@ -366,7 +366,8 @@ class UserScript:
     def _function_ended(self, message: FunctionEnded) -> None:
         self._called.pop(message.call_id, None)
         if message.trouble:
-            log.warning("! %s: tool %s raised %s", self._agent, message.name, message.trouble)
+            # Raising is how a tool says that it failed: it is told, and called as ever.
+            self._tell_once(self._record(message.name), message.name, "raised", message.trouble)
         else:
             self._acquit(message.name)
         self._put(
@@ -440,7 +441,11 @@ class UserScript:
             if name in self._offered:
                 self._withdraw([name])
                 del self._offered[name]
-        elif not record.told:
+        else:
+            self._tell_once(record, name, code, why)
+
+    def _tell_once(self, record: _Record, name: str, code: str, why: str) -> None:
+        if not record.told:
             record.told = True
             self._tell(code, f"{name} failed: {why}")
         else:

@@ -26,6 +26,10 @@ _LONGEST_RESULT: Final = 240
 _BARE: Final = frozenset(("", "ok", "okay", "done", "true", "1", "success", "null", "none"))
 """Results that say no more than that it was done."""
 _UNSPEAKABLE: Final = re.compile(r"[{}\[\]<>|\\$_=;\t\n]|://")
+_FAULT: Final = re.compile(
+    r"\b(HTTP \d{3}|[A-Z]\w*(Error|Exception|Exit|Interrupt))\b|[Tt]raceback"
+)
+"""A failure in a program's words: those who keep it read them, visitors do not hear them."""
 _MARKUP: Final = str.maketrans("", "", "*#`_~")
 _SENTENCE: Final = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
 
@@ -123,7 +127,9 @@ class Speaker:
         words = speakable(result)
         if ok:
             return self.say("result", result=words) if words else self.say("done")
-        return self.say("reason", result=words) if words else self.say("failed")
+        if not words or _FAULT.search(words):
+            return self.say("failed")
+        return self.say("reason", result=words)
 
 
 def spoken(text: str) -> str:
