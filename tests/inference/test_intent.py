@@ -388,6 +388,54 @@ def test_between_two_it_asks_which(choice: str) -> None:
     assert answered == done("right_lamp", level=0.5)
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Show me the garden.", "Please stop."),
+        ("Show me the garden.", "Yeah right, forget it."),
+        ("Show me the garden.", "Yes, but later."),
+        ("Show me the garden.", "Okay, tell me a joke."),
+        ("Show me the garden.", "Sure is cold in here."),
+        ("Show me the garden.", "Exactly the opposite."),
+        ("Show me the garden.", "Right, what is that?"),
+        ("Turn the lights purple.", "I hate red."),
+        ("Turn the lights purple.", "My sister wears a red dress."),
+        ("Turn the lights purple.", "Is red possible?"),
+        ("Turn the lights purple.", "She said red."),
+        ("Turn the lights purple.", "Anything but red."),
+        ("Recall a scene.", "I am five years old."),
+        ("Recall a scene.", "We are three."),
+        ("Recall a scene.", "One moment, please."),
+        ("Set the lamp to half.", "The last time I was here."),
+        ("Set the lamp to half.", "My first visit to a museum."),
+    ],
+)
+def test_words_of_an_answer_that_stand_in_other_talk_are_none(question: str, answer: str) -> None:
+    asked, answered = dialogue(question, answer, tools=(*HOUSE, *LAMPS))
+    assert isinstance(asked, Ask)
+    assert not isinstance(answered, tuple)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Show me the garden.", "Do it."),
+        ("Show me the garden.", "Ja, bitte."),
+        ("Show me the garden.", "Okay, start it."),
+        ("Turn the lights purple.", "I'd take the red one, I guess."),
+        ("Turn the lights purple.", "Red would be great."),
+        ("Recall a scene.", "Number five, please."),
+        ("Recall a scene.", "It is scene five."),
+    ],
+)
+def test_an_answer_may_have_a_few_words_beside_it(question: str, answer: str) -> None:
+    assert isinstance(dialogue(question, answer)[1], tuple)
+
+
+def test_you_must_not_forbids_what_follows() -> None:
+    assert calls("You must not 50%, set the door.") == []
+
+
 def test_a_question_is_forgotten() -> None:
     assert dialogue("Turn the lights purple.", "Hello there!", "Red.")[1:] == [None, None]
     assert dialogue("Turn the lights purple.", "Red.", pause_s=PATIENCE_S + 1)[1] is None

@@ -8,7 +8,7 @@ nevertheless.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from voiced.inference import lexicon
@@ -68,6 +68,30 @@ def is_spoken_of(words: Sequence[Word], used: set[int]) -> bool:
         ):
             return True
     return False
+
+
+def is_answer(words: Sequence[Word], used: Container[int], stems: Container[str]) -> bool:
+    """Whether a sentence is an answer, and no talk in which its words happen to stand.
+
+    Args:
+        words: of what was said after a question.
+        used: places of the words that name what was asked for.
+        stems: those of what the question was about.
+    """
+    if held(words) or _tells(words):
+        return False
+    known = lexicon.STOP | lexicon.LEADS | lexicon.YES | lexicon.ANSWERING
+    return all(
+        n in used or word.text in known or word.stem in stems for n, word in enumerate(words)
+    )
+
+
+def _tells(words: Sequence[Word]) -> bool:
+    """Whether somebody is told of: "we are three", "she said red"; not "it is red"."""
+    texts = [word.text for word in words if word.text not in lexicon.LEADS]
+    if not texts or texts[0] not in lexicon.SUBJECTS - {"it", "that", "this"}:
+        return False
+    return texts[0] not in ("i", "we") or texts[1:2] in (["am"], ["are"], ["was"], ["were"])
 
 
 def _holds(texts: Sequence[str], n: int) -> bool:

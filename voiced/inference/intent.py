@@ -242,24 +242,38 @@ _BOUNDED: Final = {
 
 def _answered(pending: _Pending, text: str, lexicon: Lexicon) -> _Reading:
     """Return what an answer means; None where it is none."""
-    heard = _heard(text)
+    heard = _heard(utterance.exceptions(text))
     texts = [word.text for word in heard.words]
-    if not texts or utterance.mood(heard.words, frozenset()) is Mood.QUESTION:
+    if not texts:
+        return None
+    urged = texts[:2] in (["do", "it"], ["go", "ahead"])
+    if utterance.mood(heard.words, frozenset()) is Mood.QUESTION and not urged:
         return None
     if texts[0] in lexicon.no or utterance.negation(heard.words, lexicon.negations) is not None:
         return Leave()
     tool, values = pending.tools[0]
+    known = lexicon.yes.union(tool.weights, tool.options)
     if pending.slot is not None:
         filling = filling_in.answer(pending.slot, heard)
         if filling.doubt is None and pending.slot.name not in filling.values:
             return None
+        if pending.slot.kind is not Kind.TEXT and not caveats.is_answer(
+            heard.words, filling.used, known
+        ):
+            return None
     elif len(pending.tools) == 1:
-        if texts[0] not in lexicon.yes and texts[:2] not in (["do", "it"], ["go", "ahead"]):
+        if texts[0] not in lexicon.yes and not urged:
+            return None
+        if lexicon.no.intersection(texts):
+            return Leave()
+        if not caveats.is_answer(heard.words, (), known):
             return None
         filling = Filling()
     else:
-        chosen = _chosen(heard, [tool for tool, _ in pending.tools])
-        if chosen is None:
+        offered = [tool for tool, _ in pending.tools]
+        chosen = _chosen(heard, offered)
+        named = frozenset(_ORDER).union(*(tool.weights for tool in offered))
+        if chosen is None or not caveats.is_answer(heard.words, (), named):
             return None
         tool, values = pending.tools[chosen]
         filling = Filling()
@@ -307,6 +321,8 @@ def _behind_aside(sentence: str, tools: Sequence[Tool], lexicon: Lexicon) -> str
     words = utterance.words_of(first)
     if not comma or not words or not utterance.is_told(words):
         return sentence
+    if any(word.text == "you" for word in words):
+        return sentence  # "You must not, ..." forbids what follows.
     known = any(tool.weights.get(word.stem, 0.0) > VERB for word in words for tool in tools)
     means = any(word.text not in STOP | lexicon.negations for word in words)
     return rest if means and not known else sentence

@@ -172,6 +172,14 @@ LEADS: Final = word_set(
 """Words before what a sentence begins with."""
 
 
+ANSWERING: Final = word_set(
+    "guess choose take pick prefer love favourite favorite sounds good great fine perfect nice "
+    "best hmm hm mm ah number option make set turn use try give go said think should be absolutely "
+    "definitely natürlich bitte gern gerne danke klar merci plaît grazie prego gracias favor por"
+)
+"""Words that an answer has beside what it names: "I'd take the red one, I guess"."""
+
+
 class Lexicon(msgspec.Struct, frozen=True, kw_only=True):
     """The words by which a visitor says no."""
 

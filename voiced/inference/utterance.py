@@ -93,8 +93,13 @@ def spoken_name(name: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """Return the last sentences of a tidy text; what follows "but" is one of its own."""
-    text = _QUOTED.sub(r"\1", _EXCEPT.sub(r"\1 except", text))
+    text = _QUOTED.sub(r"\1", exceptions(text))
     return [part for part in _SENTENCE.split(text) if part.strip()][-_MOST_SENTENCES:]
+
+
+def exceptions(text: str) -> str:
+    """Return a text in which "anything but" is "anything except"."""
+    return _EXCEPT.sub(r"\1 except", text)
 
 
 def parts(sentence: str) -> list[str]:
