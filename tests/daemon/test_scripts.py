@@ -220,6 +220,17 @@ def test_the_model_calls_functions_of_the_script(stage: Scripted) -> None:
     assert told.args[2].startswith("fail failed: voice.py:")
 
 
+def test_a_tool_that_is_not_taken_is_told_and_not_named_as_one(stage: Scripted) -> None:
+    since, size = stage.mark(), len(stage.log)
+    stage.save(LIVELY + '\n@tool\ndef end_conversation():\n    "Hang up"\n')
+    told = stage.wait(f"{A}/cb/onError", lambda source, *_: source == "scripts", since=since)
+    assert told.args[1] == "tool"
+    assert told.args[2].startswith("end_conversation is not offered: ")
+    assert "tools: set_lights, open_door, fail\n" in stage.log[size:]
+    stage.save(LIVELY)
+    assert "tool/unregister" not in stage.log
+
+
 def test_a_function_that_needs_approval_runs_when_it_was_approved(stage: Scripted) -> None:
     call(stage, "d1", "open_door")
     stage.ask(f"{A}/par/Pendingtools", wanted=lambda text: text.startswith("d1 open_door"))

@@ -77,6 +77,12 @@ def test_parameters_are_plain_values_that_know_themselves(agent: Agent, sent: li
     assert type(SetParameter(name="Volume", value=par.Volume.eval()).value) is float
 
 
+def test_a_text_is_no_number_before_control_has_taken_it(agent: Agent, sent: list[Any]) -> None:
+    agent.par.Volume = "loud"
+    assert sent == [SetParameter(name="Volume", value="loud")]
+    assert agent.par.Volume * 2 == 1.0
+
+
 def test_pulses_are_fired(agent: Agent, sent: list[Any]) -> None:
     agent.par.Connect.pulse()
     agent.par.Sendtext.pulse("good day")

@@ -69,6 +69,7 @@ MOST_RAISED = 10
 """Times in a row that a callback may raise."""
 ACQUITTED = 10
 """So many calls in a row without a fault, and what was before is forgotten."""
+_REGISTER = "tool/register"
 LATEST_ONLY = ("onAudioIn", "onAudioOut")
 TEXTS = ("onUserText", "onAssistantText")
 
@@ -141,6 +142,8 @@ class UserScript:
         self._overran: Overran | None = None
         self._callbacks: frozenset[str] = frozenset()
         self._offered: dict[str, OfferedTool] = {}
+        self._turned_down = ""
+        """Why the mind did not take the tool that it was offered last."""
         self._records: dict[str, _Record] = {}
 
     @property
@@ -256,9 +259,10 @@ class UserScript:
         """Declare what the file offers now; take back what it no longer does."""
         offered = {tool.name: tool for tool in tools if not self._disabled(tool.name)}
         self._withdraw(name for name in self._offered if name not in offered)
-        for tool in offered.values():
+        for tool in tuple(offered.values()):
             if self._offered.get(tool.name) == tool:
                 continue
+            self._turned_down = ""
             self._put(
                 RegisterTool(
                     tool=Tool(
@@ -273,6 +277,9 @@ class UserScript:
                     origin=self.origin,
                 )
             )
+            if self._turned_down:
+                del offered[tool.name]
+                self._tell("tool", f"{tool.name} is not offered: {self._turned_down}")
         self._offered = offered
 
     def _withdraw(self, names: Iterable[str]) -> None:
@@ -320,7 +327,9 @@ class UserScript:
 
     def refused(self, name: str, sentence: str) -> None:
         """Tell the script's author that something it wanted was refused."""
-        if self._complaints.take(time.monotonic()):
+        if name == _REGISTER:
+            self._turned_down = sentence  # Told as soon as the mind is through with it.
+        elif self._complaints.take(time.monotonic()):
             log.warning("! %s %s: %s was refused: %s", self._agent, self._file, name, sentence)
 
     def _loaded(self, message: Loaded) -> None:
@@ -339,7 +348,7 @@ class UserScript:
             "= %s: %s is in force%s, callbacks: %s; tools: %s",
             self._agent, self._file, "" if message.version else " as it last could be run",
             ", ".join(message.callbacks) or "none",
-            ", ".join(tool.name for tool in message.tools) or "none",
+            ", ".join(self._offered) or "none",
         )  # fmt: skip
         for remark in message.remarks:
             log.warning("! %s %s: %s", self._agent, self._file, remark)

@@ -114,8 +114,10 @@ class Parameters:
         if name not in own["_values"]:
             raise AttributeError(self._no_such(name))
         plain = _plain(name, value)
-        # Read back in the same callback it is there already; control has the last word.
-        own["_values"][name] = plain
+        # Read back in the same callback it is there already; control has the last word. A text is
+        # no number before control has taken it for one.
+        if isinstance(plain, str) == isinstance(own["_values"][name], str):
+            own["_values"][name] = plain
         own["_send"](SetParameter(name=name, value=plain))
 
     def _press(self, name: str, text: str | None) -> None:
