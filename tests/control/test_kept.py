@@ -60,11 +60,20 @@ def booking(unix: float, usd: float) -> ledger.Booking:
 
 def test_the_ledger_adds_up_past_torn_lines(tmp_path: Path) -> None:
     path = tmp_path / ledger.FILE
-    assert ledger.read(path) == []
+    assert ledger.read(path) == ([], "")
     whole = [ledger.line_of(booking(at, 0.25)) for at in (1.0, 2.0, 3.0)]
-    path.write_text("\n".join([whole[0], whole[1][:20], whole[1], "null", "\x00", whole[2]]))
-    bookings = ledger.read(path)
+    path.write_text("\n".join([whole[0], whole[1][:20], whole[1], "null", "\x00", "", whole[2]]))
+    bookings, sentence = ledger.read(path)
     assert [each.unix for each in bookings] == [1.0, 2.0, 3.0]
+    assert "line 2 (and 2 more) cannot be read" in sentence  # Its money is not known any more.
+    path.write_text("".join(line + "\n" for line in whole))
+    assert ledger.read(path)[1] == ""
+
+
+def test_a_ledger_that_is_a_pipe_is_refused_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ledger.FILE)
+    with pytest.raises(OSError, match="no plain file"):
+        ledger.read(tmp_path / ledger.FILE)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
+
+import pytest
 
 from voiced.control import traces
 from voiced.control.recall import recalled
@@ -68,6 +71,17 @@ def test_a_named_trace_that_is_none_says_so(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text("{}")
     assert "one.json cannot be gone on with" in found(tmp_path, file=str(tmp_path / "one.json"))
     assert "No such file" in found(tmp_path, file=str(tmp_path / "two.json"))
+
+
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path: Path) -> None:
+    trace(tmp_path, "20261101_100000_local_small_1")
+    os.mkfifo(tmp_path / "20261102_100000_local_small_2.json")
+    assert found(tmp_path) == "20261101_100000_local_small_1"
+    assert "no plain file" in found(tmp_path, file=str(next(tmp_path.glob("*_2.json"))))
+    assert "Is a directory" in found(tmp_path, file=str(tmp_path))
+    os.mkfifo(tmp_path / "20261103_100000_local_small_3.journal.jsonl")
+    with pytest.raises(OSError, match="no plain file"):
+        traces.close_journal(traces.leftovers(tmp_path)[0])
 
 
 def test_one_that_was_cut_while_it_began_is_passed_over(tmp_path: Path) -> None:

@@ -54,9 +54,10 @@ class Books:
             lambda path, sentence: _hand_over(loop, lambda: told("trace", sentence))
         )
         self.state, problem = load_state(state_dir)
-        self.problems = [problem] if problem else []
         self._damaged: set[Path] = set()
-        self.allowance = Allowance(BudgetConfig(), ledger.read(state_dir / ledger.FILE), moment())
+        bookings, damaged = ledger.read(state_dir / ledger.FILE)
+        self.problems = [each for each in (problem, damaged) if each]
+        self.allowance = Allowance(BudgetConfig(), bookings, moment())
         self._dirty = False
         self._kept_at = 0.0
         self._folders: dict[str, Path] = {}

@@ -7,7 +7,9 @@ appears or changes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -18,6 +20,22 @@ def make_private_folder(folder: Path) -> None:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             sync_folder(folder.parent)
+
+
+def read_file(path: Path) -> bytes:
+    """Return what a plain file holds; nothing else is waited for, as a pipe would be for ever.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file.
+    """
+    with open(path, "rb", opener=_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        return file.read()
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -7,10 +7,11 @@ change evades them.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+
+from voiced.control.files import read_file
 
 FILE = "ledger.jsonl"
 
@@ -41,21 +42,26 @@ def line_of(booking: Booking) -> str:
     return msgspec.json.encode(booking).decode()
 
 
-def read(path: Path) -> list[Booking]:
-    """Return every booking that can be read; torn or foreign lines are left out."""
+def read(path: Path) -> tuple[list[Booking], str]:
+    """Return every booking that can be read, and a sentence where there are lines that cannot."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_file(path).splitlines()
     except FileNotFoundError:
-        return []
-    return list(_readable(lines))
-
-
-def _readable(lines: Iterable[bytes]) -> Iterable[Booking]:
-    for line in lines:
+        return [], ""
+    bookings, damaged = [], []
+    for number, line in enumerate(lines, 1):
         try:
-            yield _decoder.decode(line)
+            bookings.append(_decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            continue
+            if line.strip():
+                damaged.append(number)
+    if not damaged:
+        return bookings, ""
+    more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+    return bookings, (
+        f"{path}: line {damaged[0]}{more} cannot be read; no budget counts what it booked. Mend it "
+        "or remove it"
+    )
 
 
 def day_started(now: datetime.datetime, day_ends: datetime.time) -> datetime.datetime:

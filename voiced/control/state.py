@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from voiced.control.files import read_file
 from voiced.control.journal import Replace
 from voiced.control.osc.targets import SavedSubscription
 from voiced.messages.network import Value
@@ -73,7 +74,7 @@ def load_state(state_dir: Path) -> tuple[State, str]:
     """
     path = state_dir / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=State), ""
+        return msgspec.json.decode(read_file(path), type=State), ""
     except FileNotFoundError:
         return State(), ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError) as error:

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from voiced.control.files import replace_file
+from voiced.control.files import read_file, replace_file
 from voiced.control.journal import Append, Finish
 from voiced.mind import journal
 from voiced.mind.effects import Row
@@ -75,7 +75,7 @@ def close_journal(path: Path, end_reason: str = "") -> Path | None:
     try:
         if path.is_symlink() or path.stat().st_size > MAX_JOURNAL:
             return None
-        lines = path.read_bytes().splitlines()
+        lines = read_file(path).splitlines()
     except FileNotFoundError:
         return None
     if not any(lines):
@@ -196,7 +196,7 @@ def read_trace(path: Path) -> Trace:
         OSError: it cannot be read.
         msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is no trace.
     """
-    return _decoder.decode(path.read_bytes())
+    return _decoder.decode(read_file(path))
 
 
 def write_trace(path: Path, trace: Trace) -> None:
