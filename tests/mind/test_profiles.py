@@ -146,7 +146,11 @@ def test_everything_is_told_at_once() -> None:
     ("text", "said"),
     [
         ('{"Volume": 1', "line 1, column 13"),
-        ('{"Volume": 1,\n}', "line 2"),
+        ('{"Volume": 1,\n}', "line 1, column 13: a comma too many"),
+        ('{"Skillscomp": ["a", ]}', "line 1, column 20: a comma too many"),
+        ('{"Volume": 1\n "Voice": ""}', "line 1, column 13: a comma is missing"),
+        ('{"about": "a "whole" one"}', 'a " in a text'),
+        ("{Volume: 1}", "column 2: a name in double quotes is missing"),
         ('{"Volume": NaN}', "NaN is no number"),
         ('{"Volume": 1, "Volume": 0}', "Volume stands there twice"),
         ("[" * 100_000, "deeply"),
@@ -205,6 +209,7 @@ def test_a_skill_has_its_words_and_nothing_else() -> None:
     assert (made.name, made.text, problems) == ("kind", "Be kind.", [])
     for text, said in [
         ('{"Volume": 1}', "a skill has a Systemprompt only"),
+        ('{"systemprompt": "x"}', "Did you mean Systemprompt?"),
         ("{}", "Systemprompt is missing"),
         ('{"Systemprompt": ["a"]}', "must be a text"),
         ('{"Systemprompt": 1}', "must be a text"),

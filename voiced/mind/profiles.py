@@ -77,7 +77,7 @@ def parse(file: str, text: str) -> File:
             parse_constant=lambda word: _no_number(word, problems),
         )
     except json.JSONDecodeError as error:
-        problems.append(f"line {error.lineno}, column {error.colno}: {error.msg}")
+        problems.append(_slip(error))
     except RecursionError:
         problems.append("it nests too deeply")
     except ValueError:
@@ -88,6 +88,22 @@ def parse(file: str, text: str) -> File:
         else:
             problems.append('it must be an object: {"Systemprompt": "..."}')
     return File(file=file, entries=tuple(entries), problems=tuple(problems))
+
+
+def _slip(error: json.JSONDecodeError) -> str:
+    """Return where a file stops being JSON, and the slip of the hand that does it most often."""
+    text, at, what = error.doc, error.pos, error.msg
+    before = text[:at].rstrip()
+    if text[at : at + 1] in ("}", "]") and before.endswith(","):
+        at, what = len(before) - 1, "a comma too many: none stands behind the last entry"
+    elif text[at : at + 1] == "," and text[at + 1 :].lstrip()[:1] in ("}", "]"):
+        what = "a comma too many: none stands behind the last entry"
+    elif what == "Expecting ',' delimiter":
+        at, what = len(before), 'a comma is missing, or a " in a text lacks the \\ before it'
+    elif what.startswith("Expecting property name"):
+        what = "a name in double quotes is missing"
+    line = text.count("\n", 0, at) + 1
+    return f"line {line}, column {at - text.rfind(chr(10), 0, at)}: {what}"
 
 
 def _name_problems(name: str) -> Iterator[str]:
@@ -181,7 +197,10 @@ def read_skill(file: File, parameters: Parameters) -> tuple[Skill, list[str]]:
     for entry in file.entries:
         value = entry.values[0] if len(entry.values) == 1 else None
         if entry.key != PROMPT:
-            problems.append(f"{_short(entry.key)}: a skill has a {PROMPT} only; see profiles")
+            problems.append(
+                f"{_short(entry.key)}: a skill has a {PROMPT} only; see profiles."
+                f"{nearest(entry.key, (PROMPT,))}"
+            )
         elif entry.listed or not isinstance(value, str):
             problems.append(f"{PROMPT}: this must be a text")
         else:
