@@ -178,6 +178,14 @@ def test_a_program_change_counts_the_profiles_there_are():
     assert told == [["day"], ["night"], []]
 
 
+def test_a_program_for_which_there_is_no_profile_is_told_once():
+    midi = nights(Binding(message="program_change", address=PROFILE))
+    for program in (100, 100, 100):
+        assert midi.feed(PORT, mido.Message("program_change", program=program)) == []
+    (told,) = midi.refusals
+    assert told.startswith("midi: program 101: Profile takes names, or an index from 0 on")
+
+
 def test_a_key_writes_the_profile_it_names_and_lifts_it_where_it_is_held():
     midi = nights(Binding(message="note", note=60, address=PROFILE, value="night"))
     assert [values(midi.feed(PORT, note(v))) for v in (1, 0, 90)] == [["night"], [], ["night"]]

@@ -169,6 +169,8 @@ class MidiDoor:
                 heard = read_message(body)
                 if self._map is not None and heard is not None:
                     self._hand_on(self._map.feed(port, heard))
+                    while self._map.refusals:
+                        self._told(f"! {self._map.refusals.pop(0)}")
 
     def _take(self, names: PortNames) -> None:
         before, self._names = self._names, names

@@ -280,6 +280,8 @@ class _Control(msgspec.Struct, kw_only=True):
     """Whether it wrote a press that it has not taken back."""
     written: Value | None = None
     """The last number written: a knob that jitters inside one step writes nothing."""
+    refused: str = ""
+    """Why its last program was refused, as it was told."""
 
 
 class MidiMap:
@@ -303,6 +305,8 @@ class MidiMap:
                 self.problems += [f"midi.bind {number} ({binding}): {each}" for each in wrong]
             else:
                 self._rules.append(_Rule(binding=binding, target=target))
+        self.refusals: list[str] = []
+        """Programs that their parameters did not take, a sentence each; who tells them empties it."""
         self._controls: dict[tuple[int, str], _Control] = {}
 
     @property
@@ -331,8 +335,12 @@ class MidiMap:
             control.channel = message.channel
             try:
                 aimed += self._move(rule, control, self._origin(number, port), message)
-            except ValueError:
-                continue  # the parameter refuses this value: a knob turned too far changes nothing
+                control.refused = ""
+            except ValueError as error:
+                # A knob turned too far changes nothing; a program is meant.
+                if message.type == "program_change" and control.refused != str(error):
+                    control.refused = str(error)
+                    self.refusals.append(f"midi: program {message.program + 1}: {error}")
         return aimed
 
     def port_lost(self, port: str) -> list[Aimed]:
