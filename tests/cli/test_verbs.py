@@ -56,6 +56,13 @@ def test_a_value_is_set_and_read_back(say) -> None:
     assert say("get", "--agent", "voice_agent", "par/Volume").stdout == "0.3\n"
 
 
+def test_a_number_counts_the_profiles_and_options_stand_below_a_parameter(say) -> None:
+    assert "an index from 0 on: there are 0" in say("set", "Profile", "1").stderr
+    assert say("set", "Displayname", "1").returncode == ExitCode.DONE
+    assert say("get", "Displayname").stdout == "1\n"
+    assert say("get", "Provider/options").stdout.split()[0] == "local"
+
+
 def test_what_was_stored_instead_is_printed(say) -> None:
     told = say("set", "Volume", "7")
     assert (told.returncode, told.stdout) == (ExitCode.DONE, "1\n")

@@ -9,6 +9,7 @@ from typing import Final
 from voiced.control.osc.client import Client, Said
 from voiced.control.osc.codec import Argument
 from voiced.control.osc.settings import PORT
+from voiced.parameters import ROWS
 
 HOST: Final = "127.0.0.1"
 
@@ -42,7 +43,9 @@ def address_of(client: Client, args: argparse.Namespace, name: str) -> str:
     if name.startswith("/"):
         return name
     agent = args.agent or agents(client)[0]
-    return f"/{agent}/{name}" if "/" in name else f"/{agent}/par/{name}"
+    page, _, below = name.partition("/")
+    # Below a parameter there are its options and the like; a provider's page has no such name.
+    return f"/{agent}/{name}" if below and page not in ROWS else f"/{agent}/par/{name}"
 
 
 def note(message: Said) -> None:

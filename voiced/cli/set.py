@@ -8,7 +8,7 @@ from voiced.cli.link import address_of, linked, note, shown
 from voiced.cli.link import agents as agents_of
 from voiced.cli.link import arguments as where
 from voiced.errors import ExitCode, VoicedError
-from voiced.parameters import ROWS
+from voiced.parameters import ROWS, Kind
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +49,13 @@ def _refuse_key(address: str) -> None:
 
 
 def _values(address: str, words: list[str]) -> list[str | int]:
-    """Return what to send: parameters take any words, the daemon's own addresses numbers."""
-    if not address.startswith("/voiced/"):
+    """Return what to send: parameters take any words, the daemon's own addresses numbers.
+
+    Where a number counts the names there are, as for Profile, it is sent as one, too.
+    """
+    row = ROWS.get(address.rpartition("/")[2])
+    counts = row is not None and row.kind is Kind.NAMES
+    if not counts and not address.startswith("/voiced/"):
         return list(words)
     return [int(word) if word.lstrip("-").isdigit() else word for word in words]
 
