@@ -306,7 +306,7 @@ class MidiMap:
             else:
                 self._rules.append(_Rule(binding=binding, target=target))
         self.refusals: list[str] = []
-        """Programs that their parameters did not take, a sentence each; who tells them empties it."""
+        """Programs that their parameters did not take, a sentence each; the teller empties it."""
         self._controls: dict[tuple[int, str], _Control] = {}
 
     @property
