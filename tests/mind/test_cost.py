@@ -41,6 +41,20 @@ def test_pending_is_replaced_by_the_services_account() -> None:
     assert one.usage(usage(0.03)) == pytest.approx(0.03)
 
 
+def test_an_account_covers_all_audio_that_came_before_it() -> None:
+    """A reply's sound comes in one burst: its account overtakes the next figures."""
+    one = leg(input_usd_min=0.06, output_usd_min=0.6)
+    one.meter(meter(sent=3, received=0.2))
+    account = Usage(agent="a", leg=1, response="r", usd=0.02, seconds_received=2.5)
+    booked = one.usage(account)
+    one.meter(meter(sent=3, received=2.5))
+    assert (booked, one.pending) == (0.02, pytest.approx(0))
+    assert one.end() == pytest.approx(0)
+    # Sound of the next reply counts again.
+    one.meter(meter(sent=3, received=3.0))
+    assert one.pending == pytest.approx(0.005)
+
+
 def test_a_running_response_is_booked_by_the_second() -> None:
     cost, one = Cost(), leg(input_usd_min=0.06, output_usd_min=0.6)
     cost.open_leg(one)

@@ -155,6 +155,10 @@ def test_everything_a_provider_can_tell_arrives(rig, tmp_path):
         UserTurnDropped,
     ):
         assert rig.receive(kind).leg == 4
+    ask(rig, "speak r9 4800 1", leg=4)
+    ask(rig, "tell all", leg=4)
+    # What has come so far is covered by the account, whether the figures were sent yet or not.
+    assert rig.receive(Usage).seconds_received == 0.1
     rig.send(CloseLeg(agent=AGENT, leg=4))
     rig.receive(LegClosed)
 

@@ -435,6 +435,8 @@ class Usage(LegMessage, frozen=True, kw_only=True):
     and is no account of the leg's own audio."""
     again_usd: float = 0.0
     """What the next response costs before its first word: the conversation that is sent again."""
+    seconds_received: float = 0.0
+    """Audio that the leg had received by then: the account covers it, metered yet or not."""
 
 
 class Handle(LegMessage, frozen=True, kw_only=True):

@@ -129,6 +129,10 @@ class LegCost(msgspec.Struct, kw_only=True):
             return self.book(usage.usd)
         if self.wallclock:
             return 0.0
+        # A reply comes at once and its account right behind it, mostly before the next figures.
+        more_s = max(0.0, usage.seconds_received - self.seconds_received)
+        self.seconds_received += more_s
+        self.estimate += more_s * self.price.output_usd_min / 60
         self.accounted, self.pending = self.estimate, 0.0
         self.again, self.reserve = max(0.0, usage.again_usd), 0.0
         replaced = min(self.assumed, max(0.0, usage.usd))

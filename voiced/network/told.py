@@ -341,6 +341,7 @@ class Told:
                 detail=detail,
                 aside=aside,
                 again_usd=again_usd,
+                seconds_received=self.seconds_received,
             )
         )
 
