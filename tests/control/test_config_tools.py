@@ -136,6 +136,16 @@ def test_a_tool_with_a_mistake_is_told_with_its_name(tool: str, part: str) -> No
     assert part in problem_of(tool)
 
 
+def test_all_that_is_wrong_with_a_tool_is_told_and_nothing_that_only_follows() -> None:
+    tool = 'name = "x y"\ndescription = "d"\nsend = { port = 1, address = "/{b}/{c}" }'
+    told = problem_of(tool)
+    assert "{b}" in told
+    assert "{c}" in told
+    assert "is no name for a tool" in told
+    told = problem_of('name = "x"\ndescription = "d"\nsend = { port = 1, address = "x" }')
+    assert "it needs send or http" not in told
+
+
 def test_two_tools_of_one_name_are_refused() -> None:
     one = '[[agent.tool]]\nname = "x"\ndescription = "d"\n' + SEND + "\n"
     with pytest.raises(ConfigError) as raised:

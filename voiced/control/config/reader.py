@@ -137,13 +137,16 @@ def _read_table(expected: shape.StructType, value: Any, key: str, problems: list
     fields = {field.encode_name: field for field in expected.fields}
     before = len(problems)
     read: dict[str, Any] = {}
+    left_out = False
     for name, inner in value.items():
         path = f"{key}.{name}" if key else name
         if name not in fields:
             problems.append(f"{path}: there is no such key.{nearest(name, fields)}")
             continue
         got = _read(fields[name].type, inner, path, problems)
-        if got is not MISSING:
+        if got is MISSING:
+            left_out = True
+        else:
             read[fields[name].name] = got
     for field in expected.fields:
         if field.required and field.encode_name not in value:
@@ -152,7 +155,9 @@ def _read_table(expected: shape.StructType, value: Any, key: str, problems: list
     try:
         return expected.cls(**read)
     except ValueError as error:
-        problems.append(f"{key}: {error}" if key else str(error))
+        # Where a key is wrong, its default stands in its place, and what is said of that misleads.
+        if not left_out:
+            problems.append(f"{key}: {error}" if key else str(error))
     except TypeError:
         # A required key is missing or wrong; that is told already.
         assert len(problems) > before

@@ -80,13 +80,18 @@ class ToolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             texts = [self.send.address, *(a for a in self.send.args if isinstance(a, str))]
         elif self.http is not None:
             word, known, texts = "http", set(self.args), [self.http.url]
-        for hole in (name for text in texts for name in HOLE.findall(text)):
-            if hole not in known:
-                there = ", ".join(sorted(known)) or "none"
-                raise ValueError(f"{word} uses {{{hole}}}, which is no argument; there are {there}")
-        problem = problem_of(self.declared())
-        if problem:
-            raise ValueError(problem)
+        there = ", ".join(sorted(known)) or "none"
+        wrong = [
+            f"{word} uses {{{hole}}}, which is no argument; there are {there}"
+            for hole in dict.fromkeys(name for text in texts for name in HOLE.findall(text))
+            if hole not in known
+        ]
+        try:
+            wrong.append(problem_of(self.declared()))
+        except ValueError as error:
+            wrong.append(str(error))
+        if any(wrong):
+            raise ValueError("; ".join(one for one in wrong if one))
 
     @property
     def executor(self) -> Origin:
