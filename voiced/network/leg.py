@@ -112,6 +112,8 @@ class Leg:
         self._commands: asyncio.Queue[Command] = asyncio.Queue()
         self._cuts: deque[asyncio.Future[Cut]] = deque()
         """What was heard, for each Interrupt among the commands."""
+        self._silenced: asyncio.Future[Cut] | None = None
+        """What was heard when the session's end cut the voice off."""
         self._conn: Connection | None = None
         self._since_ns = 0
         self._handle = opened.handle
@@ -197,6 +199,9 @@ class Leg:
         self.told.over = True
         self._loudspeaker.left(self.number)
         await self._hang_up()
+        if self._silenced is not None:
+            # The mind closes its books at the end: what was heard is told before it.
+            await self._silenced
         logger.info("> %s leg=%d %s", self.agent, self.number, _shown(reason))
         self._tell(reason)
 
@@ -205,7 +210,7 @@ class Leg:
         match message:
             case CloseLeg(let_finish=let_finish):
                 if not let_finish:
-                    self._loudspeaker.silence()
+                    self._silenced = self._loudspeaker.cut()
                 self.end(LegClosed(agent=self.agent, leg=self.number, asked=True))
             case TurnEnd(frame=frame):
                 self.pump.end_turn(frame)
