@@ -9,10 +9,20 @@ from voiced.control.minds import Minds, Outside
 from voiced.lane.seam import Clock
 from voiced.lane.words import LaneSegment
 from voiced.messages import network as wire
+from voiced.messages.secrets import Secrets
 from voiced.mind import effects
 from voiced.mind.agent import Agent, AgentSetup, Attempts
 from voiced.mind.effects import AgentEffect
-from voiced.mind.inputs import AudioReady, NetworkReady, Origin, Press, Started
+from voiced.mind.inputs import (
+    AudioReady,
+    NetworkReady,
+    Origin,
+    Press,
+    RegisterTool,
+    Started,
+    Tool,
+    ToolAnswer,
+)
 
 from ..mind.hand import card
 
@@ -20,15 +30,18 @@ OSC = Origin(kind="osc", id="127.0.0.1:50000")
 
 
 class Ear:
-    """A door that notes the callbacks and states that it is told."""
+    """A door that notes the callbacks, errors and states that it is told."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.errors: list[str] = []
 
     def perform(self, agent: str, effect: AgentEffect) -> None:
         match effect:
             case effects.Callback(name=("onSessionStart" | "onSessionEnd") as name):
                 self.heard.append(name)
+            case effects.Callback(name="onError", args=args):
+                self.errors.append(str(args[2]))
             case effects.Told(name="Sessionstate", value=value):
                 self.heard.append(str(value))
 
@@ -39,6 +52,10 @@ class House:
     def __init__(self) -> None:
         self.ear, self.written = Ear(), list[Callable[[], None]]()
         given: dict[str, Any] = dict.fromkeys(Outside.__struct_fields__, _nothing)
+        self.sent: list[wire.Message] = []
+        secrets = Secrets()
+        secrets.add("planted/key+77")
+        given |= {"send": self.sent.append, "hide": secrets.hide}
         given["close_trace"] = lambda _, done: self.written.append(done)
         agent = Agent(AgentSetup(name="a", attempts=Attempts()))
         self.minds = Minds(
@@ -89,3 +106,18 @@ def test_what_follows_while_a_trace_is_written_is_told_behind_it_in_order() -> N
         assert house.ear.heard == ONE[:4]
         done()
     assert house.ear.heard == ONE + ONE
+
+
+def test_a_tool_that_quotes_a_key_tells_it_to_nobody() -> None:
+    house = House()
+    lamp = Tool(name="lamp", description="d", schema="{}", executor=OSC)
+    house.minds.put("a", RegisterTool(tool=lamp, origin=OSC))
+    house.minds.put("a", Press(name="Connect", origin=OSC))
+    house.minds.put("a", wire.LegOpened(agent="a", leg=1, resumed="fresh"))
+    house.minds.put("a", wire.ToolCall(agent="a", leg=1, call_id="c", name="lamp", arguments="{}"))
+    quoted = "401 for key=planted/key+77 (planted%2Fkey%2B77)"
+    house.minds.put("a", ToolAnswer(call_id="c", ok=False, result=quoted, origin=OSC))
+    (result,) = (each for each in house.sent if isinstance(each, wire.ToolResult))
+    assert result.result == "401 for key=[key] ([key])"
+    house.minds.put("a", wire.NetworkTrouble(source="scripts", code="raised", sentence=quoted))
+    assert house.ear.errors == ["401 for key=[key] ([key])"]

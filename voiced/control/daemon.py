@@ -91,7 +91,7 @@ class Daemon:
     ) -> None:
         self._loop, self._state_dir, self._notify = loop, state_dir, notify
         self._in_force = InForce(loaded, reread, state_dir)
-        self._environment = environment
+        self._environment, self._secrets = environment, secrets
         self._stopped = self._learned = self._midi_left_out = False
         self._happened = asyncio.Event()
         self._clock = Clock(loaded.config.speed)
@@ -410,6 +410,7 @@ class Daemon:
             install=lambda agent, wanted: self._installs.install(agent, wanted),
             spend=books.spend,
             changed=self._arm,
+            hide=self._secrets.hide,
         )
 
     def _forget_session(self, agent: str, effect: effects.ForgetSession) -> None:

@@ -17,11 +17,11 @@ import msgspec
 from voiced.control.allowance import Left
 from voiced.lane.seam import Clock
 from voiced.lane.words import MILLION, Lane, LaneSegment, Playback
-from voiced.messages.network import ToNetwork
+from voiced.messages.network import NetworkTrouble, ToNetwork
 from voiced.mind import effects
 from voiced.mind.agent import Agent
 from voiced.mind.effects import AgentEffect
-from voiced.mind.inputs import AgentInput, Instant, NearAt, Press, SetAllowance, Tick
+from voiced.mind.inputs import AgentInput, Instant, NearAt, Press, SetAllowance, Tick, ToolAnswer
 from voiced.mind.session import Lifecycle
 
 log = logging.getLogger("voiced")
@@ -59,6 +59,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     spend: Callable[[str, effects.Spend], None]
     changed: Callable[[], None]
     """Deadlines may have changed."""
+    hide: Callable[[str], str]
+    """Takes the keys out of a text."""
 
 
 class Minds:
@@ -99,6 +101,11 @@ class Minds:
 
         From within `Door.perform` the input waits until the running effects are done.
         """
+        # A program's error may quote what it was given: the model, doors and trace need no key.
+        if isinstance(item, ToolAnswer):
+            item = msgspec.structs.replace(item, result=self._outside.hide(item.result))
+        elif isinstance(item, NetworkTrouble):
+            item = msgspec.structs.replace(item, sentence=self._outside.hide(item.sentence))
         self._waiting.append((agent, item))
         if isinstance(item, Press) and item.name in OF_ALL:
             # There is one pair of hands: who starts or stops it does so for everybody.
