@@ -91,6 +91,22 @@ def test_one_that_was_cut_while_it_began_is_passed_over(tmp_path: Path) -> None:
     assert found(tmp_path) == found(tmp_path, within_s=60) == "20261101_100000_local_small_1"
 
 
+def spent(folder: Path, **fields: object) -> float:
+    wanted = Recall(**{"session_id": "new", "provider": "local", "model": "small", **fields})  # type: ignore[arg-type]
+    past = recalled(folder, wanted, NOW.timestamp(), set()).past
+    assert past is not None
+    return past.usd
+
+
+def test_what_broke_off_brings_what_it_had_cost(tmp_path: Path) -> None:
+    trace(tmp_path, "20261101_100000_local_small_1", end_reason="budget", cost_usd=0.5)
+    assert spent(tmp_path) == 0.0  # It was ended: Connect begins anew.
+    cut = "20261102_100000_local_small_2"
+    trace(tmp_path, cut, end_reason="crash", cost_usd=0.25, before_usd=0.5)
+    assert spent(tmp_path, within_s=120) == spent(tmp_path) == 0.75
+    assert spent(tmp_path, file=str(tmp_path / f"{cut}.json")) == 0.0
+
+
 def test_after_a_power_cut_only_the_very_last_and_only_a_fresh_one(tmp_path: Path) -> None:
     trace(tmp_path, "20261101_100000_local_small_1", end_reason="crash")
     assert found(tmp_path, within_s=120) == "20261101_100000_local_small_1"

@@ -206,6 +206,34 @@ def test_a_start_goes_on_with_what_broke_off():
     assert asked_last(hand) is recall, "only the session that the start asked for"
 
 
+def test_a_talk_that_broke_off_goes_on_with_its_money():
+    hand = Hand()
+    hand.give(inputs.Started(connect=True, resume_within_s=120.0))
+    hand.write("Costbudget", 1.0)
+    hand.network(up=True)
+    hand.give(inputs.Recalled(session_id=asked_first(hand).session_id, past=past(usd=0.75)))
+    hand.opened("replay")
+    assert hand.told["par", "Conversationcost"] == "$0.75000"
+    assert hand.told["par", "Sessioncost"] == "$0.00000"
+    written = [e.line.encode() for e in hand.all if isinstance(e, effects.Journal)]
+    trace = traces.trace_of("new", written, "")
+    assert (trace.before_usd, trace.cost_usd) == (0.75, 0.0)
+    hand.write("Costbudget", 0.5)
+    assert hand.told["par", "Active"] is False
+
+
+def test_a_talk_that_broke_off_with_its_money_spent_is_not_dialled():
+    hand = Hand()
+    hand.give(inputs.Started(connect=True, resume_within_s=120.0))
+    hand.write("Costbudget", 1.0)
+    hand.network(up=True)
+    hand.give(inputs.Recalled(session_id=asked_first(hand).session_id, past=past(usd=1.0)))
+    assert not hand.dialled
+    assert hand.told["par", "Active"] is False
+    hand.press("Connect")
+    assert hand.dialled, "another conversation has the whole budget"
+
+
 def test_a_start_that_is_not_asked_for_a_session_leaves_the_next_one_fresh():
     hand = Hand()
     hand.give(inputs.Started(connect=False, resume_within_s=120.0))

@@ -62,10 +62,10 @@ def _fitting(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Pa
         if wanted.within_s > 0:
             # After a power cut only the very last conversation counts, and only a fresh one.
             if fits and trace.end_reason in BROKEN_OFF and _age_s(trace, now) <= wanted.within_s:
-                return _past(trace)
+                return _past(trace, usd=_spent(trace))
             break
         if fits:
-            return _past(trace)
+            return _past(trace, usd=_spent(trace))
     return None
 
 
@@ -100,7 +100,12 @@ def _age_s(trace: traces.Trace, now: float) -> float:
         return float("inf")
 
 
-def _past(trace: traces.Trace) -> Past:
+def _spent(trace: traces.Trace) -> float:
+    """Return what a conversation that nobody ended has cost: going on with it brings no money."""
+    return trace.before_usd + trace.cost_usd if trace.end_reason in BROKEN_OFF else 0.0
+
+
+def _past(trace: traces.Trace, *, usd: float = 0.0) -> Past:
     rows = tuple(
         Row(index=n, **{name: getattr(row, name) for name in row.__struct_fields__})
         for n, row in enumerate(trace.transcript)
@@ -111,4 +116,5 @@ def _past(trace: traces.Trace) -> Past:
         model=trace.model,
         handle=trace.resume_handle,
         rows=rows,
+        usd=usd,
     )

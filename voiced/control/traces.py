@@ -176,6 +176,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     ended: str
     end_reason: str
     cost_usd: float
+    before_usd: float = 0.0
+    """What the conversation had cost when the daemon ended under it; not in `cost_usd`."""
     resume_handle: str
     """The provider's own; "" = there is none."""
     legs: list[Leg]
@@ -340,6 +342,7 @@ class _Reading:
             ended=self._at,
             end_reason=end_reason or self._end_reason or "crash",
             cost_usd=self._usd,
+            before_usd=began.before_usd,
             resume_handle=self._handle,
             legs=self._legs,
             transcript=[_without_index(row) for row in sorted(self._rows.values(), key=_place)],

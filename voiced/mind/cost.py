@@ -154,13 +154,18 @@ class Cost:
         self._legs: dict[int, LegCost] = {}
         self._first_leg = 0
         self._past = 0.0
+        self._before = 0.0
         self._conversation_zero = 0.0
         self._session_zero = 0.0
 
     def start_conversation(self, first_leg: int) -> None:
         """Forget the readouts of the conversation before; its legs still take late accounts."""
         self._first_leg = first_leg
-        self._past = self._conversation_zero = self._session_zero = 0.0
+        self._past = self._before = self._conversation_zero = self._session_zero = 0.0
+
+    def go_on(self, before_usd: float) -> None:
+        """Count what the conversation had cost when the daemon ended under it."""
+        self._before = max(0.0, before_usd)
 
     def open_leg(self, leg: LegCost) -> None:
         """Count a new leg; the readout of the session (one leg) starts at 0."""
@@ -184,7 +189,7 @@ class Cost:
 
     @property
     def booked(self) -> float:
-        """USD of this conversation that are certain; only grows."""
+        """USD of this session that are certain; only grows."""
         own = (leg for number, leg in self._legs.items() if number >= self._first_leg)
         return self._past + sum(leg.booked for leg in own)
 
@@ -201,9 +206,19 @@ class Cost:
         return current.reserve if current else 0.0
 
     @property
+    def before(self) -> float:
+        """USD that the conversation had cost when the daemon ended under it."""
+        return self._before
+
+    @property
+    def since_connect(self) -> float:
+        """USD of this session, booked and pending."""
+        return self.booked + self.pending
+
+    @property
     def conversation(self) -> float:
         """USD of the conversation, booked and pending: what a budget is held against."""
-        return self.booked + self.pending
+        return self.before + self.since_connect
 
     def _leg_usd(self) -> float:
         current = self._current()

@@ -229,6 +229,9 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     handle: str
     """The provider's own; "" = there is none."""
     rows: tuple[Row, ...]
+    usd: float = 0.0
+    """What it had cost where the daemon ended under it; 0 = somebody had ended it, and the money
+    begins anew."""
 
 
 class Recalled(Input, frozen=True, kw_only=True):

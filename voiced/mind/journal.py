@@ -26,6 +26,8 @@ class Began(Line, frozen=True, kw_only=True, tag="began"):
     provider: str
     model: str
     mode: str
+    before_usd: float = 0.0
+    """What the conversation had cost when the daemon ended under it."""
 
 
 class LegBegan(Line, frozen=True, kw_only=True, tag="leg"):
@@ -64,6 +66,7 @@ class CostLine(Line, frozen=True, kw_only=True, tag="cost"):
     leg: int
     usd: float
     conversation_usd: float
+    """Of this session so far, with what is pending."""
     detail: str = ""
     response: str = ""
     """What it was for; "" = no reply of its own: time, a transcription."""

@@ -38,6 +38,10 @@ STOP_S = 0.8
 """The same while the daemon stops."""
 _BY_HAND = ("disconnect", "restart", "shutdown", "inactive")
 """How a session ends because somebody wants it to."""
+_SPENT = (
+    "the conversation that broke off has spent Costbudget ({:g} USD): raise it, or pulse Connect for "
+    "another one"
+)
 
 
 def session_id(s: AgentState, provider: str, model: str) -> str:
@@ -129,6 +133,7 @@ def recalled(s: AgentState, event: Recalled) -> None:
     if past is None:
         return
     session.past = past
+    s.cost.go_on(past.usd)
     card = s.card
     if card is not None and card.resumption == "native" and past.provider == session.provider:
         session.handle = past.handle
@@ -158,6 +163,10 @@ def dial(s: AgentState, session: Session) -> None:
         _recall(s, session)
         if session.recalls:
             return
+    budget = s.parameters.number("Costbudget")
+    if session.opened_ns < 0 and 0 < budget <= s.cost.conversation:
+        refuse(s, "exceeded", _SPENT.format(budget), source="budget")
+        return
     if s.failures > 0:
         free_at = s.setup.attempts.free_at(s.now.mono_ns)
         # A leg that had stayed is dialled again at once, and counted: the cap is against storms.
@@ -254,6 +263,7 @@ def began(s: AgentState, session: Session) -> None:
         provider=session.provider,
         model=session.model,
         mode=s.mode,
+        before_usd=s.cost.before,
     )
     spans.began(s, session)
 
@@ -291,7 +301,7 @@ def book(
             journal.CostLine,
             leg=leg.leg,
             usd=usd,
-            conversation_usd=s.cost.conversation,
+            conversation_usd=s.cost.since_connect,
             detail=detail,
             response=running_response(s) if response is None else response,
         )
@@ -424,7 +434,7 @@ def over(s: AgentState) -> None:
         s.journal(
             journal.Ended,
             end_reason=session.end_reason,
-            conversation_usd=s.cost.conversation,
+            conversation_usd=s.cost.since_connect,
             handle=session.handle,
         )
         trace = ""
@@ -432,7 +442,7 @@ def over(s: AgentState) -> None:
             folder = s.parameters.text("Sessiontracedir") or s.setup.trace_dir
             trace = f"{folder}/{session.id}.json" if folder else f"{session.id}.json"
             s.emit(TraceClosed(session_id=session.id, end_reason=session.end_reason))
-        s.callback("onSessionEnd", session.id, session.end_reason, trace, s.cost.conversation)
+        s.callback("onSessionEnd", session.id, session.end_reason, trace, s.cost.since_connect)
     if session.expired:
         s.status("expired", "the service's limit for one session was reached")
     s.emit(*s.captions.clear())
