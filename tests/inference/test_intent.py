@@ -351,6 +351,23 @@ def test_what_is_missing_is_asked_for_and_the_next_sentence_fills_it() -> None:
     assert answered == done("search", query="old ships")
 
 
+@pytest.mark.parametrize(("answer", "strong"), [("Yes.", True), ("No.", False)])
+def test_yes_and_no_are_asked_for_and_no_is_an_answer(answer: str, strong: bool) -> None:
+    blow = tool("blow_bubbles", "Blow bubbles onto the stage", {"strong": {"type": "boolean"}})
+    intent = Intent()
+    asked = intent.hear("Blow bubbles onto the stage.", [blow], 0.0)
+    assert asked == Ask(kind="whether", words={"slot": "strong"})
+    called = intent.hear(answer, [blow], 3.0)
+    assert called == (Call(name="blow_bubbles", arguments={"strong": strong}),)
+
+
+def test_a_no_with_more_words_leaves_the_tool_alone() -> None:
+    blow = tool("blow_bubbles", "Blow bubbles onto the stage", {"strong": {"type": "boolean"}})
+    intent = Intent()
+    intent.hear("Blow bubbles onto the stage.", [blow], 0.0)
+    assert isinstance(intent.hear("No, leave it.", [blow], 3.0), Leave)
+
+
 def test_a_number_out_of_range_is_asked_for_with_the_range() -> None:
     asked, again, answered = dialogue("Set the fog to 300.", "Two hundred.", "eighty")
     bounds = {"slot": "amount", "minimum": "0", "maximum": "100"}

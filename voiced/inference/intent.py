@@ -226,6 +226,8 @@ def _ask_for(tool: Tool, values: dict[str, Json], slot: Slot) -> _Pending:
     if slot.options:
         kind = "choice"
         words["options"] = ", ".join(_spoken(option.value) for option in slot.options[:8])
+    elif slot.kind is Kind.BOOLEAN:
+        kind = "whether"
     else:
         kind = _BOUNDED[least is not None, most is not None]
     if least is not None:
@@ -249,9 +251,14 @@ def _answered(pending: _Pending, text: str, lexicon: Lexicon) -> _Reading:
     urged = texts[:2] in (["do", "it"], ["go", "ahead"])
     if utterance.mood(heard.words, frozenset()) is Mood.QUESTION and not urged:
         return None
+    tool, values = pending.tools[0]
+    if pending.slot is not None and pending.slot.kind is Kind.BOOLEAN and len(texts) == 1:
+        # Here a bare "no" is the value that was asked for.
+        for answers, value in ((lexicon.yes, True), (lexicon.no, False)):
+            if texts[0] in answers:
+                return _complete(tool, Filling(values={**values, pending.slot.name: value}))
     if texts[0] in lexicon.no or utterance.negation(heard.words, lexicon.negations) is not None:
         return Leave()
-    tool, values = pending.tools[0]
     known = lexicon.yes.union(tool.weights, tool.options)
     if pending.slot is not None:
         filling = filling_in.answer(pending.slot, heard)

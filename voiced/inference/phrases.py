@@ -53,6 +53,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     missing: Lines = ("Which {slot}?",)
     """An argument is missing."""
     choice: Lines = ("Which {slot}: {options}?",)
+    whether: Lines = ("{slot}: yes or no?",)
+    """An argument that is true or false is missing."""
     range: Lines = ("{slot} goes from {minimum} to {maximum}. How much?",)
     """A number is missing or out of its range."""
     least: Lines = ("{slot} is at least {minimum}. How much?",)
@@ -99,6 +101,7 @@ _SLOTS: Final = {
     "reason": ("result",),
     "missing": ("slot",),
     "choice": ("slot", "options"),
+    "whether": ("slot",),
     "range": ("slot", "minimum", "maximum"),
     "least": ("slot", "minimum"),
     "most": ("slot", "maximum"),
