@@ -169,6 +169,8 @@ def test_a_running_daemon_takes_it_for_the_next_connection(tmp_path: Path) -> No
 
         for count, word in enumerate((KEY, "planted-another-0123456789"), 1):
             set_by_the_shell(word)
+            listed = key(tmp_path, "list").stderr
+            assert f"process {daemon.run_file()['pid']}) may have more" in listed
             daemon.until(
                 lambda count=count: daemon.log.count("keys changed: leaky") == count, 10, "reload"
             )

@@ -150,6 +150,11 @@ def _list(state_dir: Path, args: argparse.Namespace) -> int:
         print(f"voiced: {problem}", file=sys.stderr)
     if any(key.source == "environment" and counts for key, counts in rows):
         print("voiced: the environment is this shell's; a service has its own", file=sys.stderr)
+    elif not args.system and set(SERVERS) - set(used) and (daemon := running(state_dir)):
+        print(
+            f"voiced: the running voiced (process {daemon.pid}) may have more in its environment",
+            file=sys.stderr,
+        )
     return ExitCode.FAILED if problems else ExitCode.DONE
 
 
