@@ -135,6 +135,25 @@ def test_filters(state: Path) -> None:
     assert stems("--grep", "fount.*fount") == []
 
 
+def test_where_there_is_nothing_it_is_said(state: Path) -> None:
+    told = voiced(state, "list", "--grep", "nowhere")
+    assert (told.returncode, told.stdout) == (ExitCode.DONE, "")
+    assert "none of 2 conversations" in told.stderr
+    empty = state / "empty"
+    assert str(empty) in voiced(empty, "list").stderr
+    assert str(empty) in voiced(empty, "export", "--out", str(state)).stderr
+
+
+def test_a_reply_of_which_nothing_was_heard_is_told_as_such(state: Path) -> None:
+    cut = msgspec.structs.replace(
+        row("1.1", "assistant", "", 2), metadata='{"heard_ms":0,"interrupted":true}'
+    )
+    path = state / "voice_sessions" / "other" / f"{TWO}.json"
+    write_trace(path, trace(TWO, cut, day=5, agent="other"))
+    assert "assistant (cut off before a word of it was heard)" in voiced(state, "show").stdout
+    assert "  1 row  " in voiced(state, "list").stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [("--since", "soon"), ("--grep", "("), ("--format", "vtt"), ("--since", "9" * 30 + "d")],

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from voiced.cli.traces.formats import LISTED, SHOWN, SUFFIX
+from voiced.cli.traces.formats import LISTED, SHOWN, SUFFIX, row_count
 from voiced.control.archive import (
     Damaged,
     Past,
@@ -89,11 +89,17 @@ def run(args: argparse.Namespace) -> int:
         found.tell_damaged()
     match args.action:
         case "list":
-            sys.stdout.write(LISTED[args.format](found.matching()))
+            matching = found.matching()
+            sys.stdout.write(LISTED[args.format](matching))
+            if not matching:
+                print(f"voiced: {found.nothing}", file=sys.stderr)
         case "show":
             sys.stdout.write(SHOWN[args.format](found.named(args.session)))
         case "export":
-            _export(found.meant(args.session), args.format, Path(args.out))
+            meant = found.meant(args.session)
+            _export(meant, args.format, Path(args.out))
+            if not meant:
+                print(f"voiced: {found.nothing}", file=sys.stderr)
         case _:
             if not args.session and not any((args.agent, args.since, args.until, args.grep)):
                 print("voiced: name what to forget: a SESSION, or a filter such as --until 30d",
@@ -113,14 +119,23 @@ class _Found:
         self._all = sorted(self._read(), key=lambda past: (_began(past), past.stem))
 
     def _read(self) -> Iterator[Past]:
-        folders, state_dir = _places(self._args)
-        running = is_held(state_dir)
+        folders, self._state_dir = _places(self._args)
+        running = is_held(self._state_dir)
         for folder in folders:
             for found in conversations(folder, running=running):
                 if isinstance(found, Past):
                     yield found
                 else:
                     self._damaged.append(found)
+
+    @property
+    def nothing(self) -> str:
+        """Say why there is nothing: another folder was meant, or the filters leave nothing."""
+        if self._all:
+            return f"none of {_count(self._all)} is meant by this"
+        return (
+            f"there is no conversation in {self._state_dir}: --config or --state-dir name another"
+        )
 
     def tell_damaged(self) -> None:
         """Name the files that are no conversations: what is asked for may be among them."""
@@ -186,7 +201,8 @@ def _kept_folders(state_dir: Path) -> list[Path]:
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
     kept = (pages.get("par", {}).get("Sessiontracedir") for pages in state.values.values())
-    return [Path(str(each.value)) for each in kept if each is not None and each.value]
+    present = [str(each.value) for each in kept if each is not None and each.value]
+    return [Path(each) for each in dict.fromkeys([*present, *state.folders])]
 
 
 # --- which ones
@@ -276,7 +292,7 @@ def _forget(every: Sequence[Past], *, ask: bool) -> int:
         return ExitCode.FAILED if running else ExitCode.DONE
     if ask:
         for past in doomed:
-            print(f"{past.stem}  {past.trace.agent}, {len(past.trace.transcript)} rows")
+            print(f"{past.stem}  {past.trace.agent}, {row_count(len(past.trace.transcript))}")
         if not _agreed(f"erase {_count(doomed)} for good, recordings too? [y/N] "):
             print("voiced: nothing was forgotten: answer y, or give --yes", file=sys.stderr)
             return ExitCode.FAILED

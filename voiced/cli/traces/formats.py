@@ -62,8 +62,13 @@ def _line(of: Mapping[str, Any]) -> str:
     standing = of["end_reason"] or of["state"]
     return (
         f"{started:19}  {of['agent'] or '?':16}  {_lasting(of['seconds']):>9}  "
-        f"{of['rows']:4} rows  ${of['cost_usd']:.4f}  {standing:12}  {of['session_id']}"
+        f"{row_count(of['rows']):>9}  ${of['cost_usd']:.4f}  {standing:12}  {of['session_id']}"
     )
+
+
+def row_count(rows: int) -> str:
+    """Return how many rows, in words."""
+    return f"{rows} row" if rows == 1 else f"{rows} rows"
 
 
 def _lasting(seconds: float) -> str:
@@ -125,6 +130,8 @@ def _said(row: TraceRow) -> str:
     at = row.timestamp[11:19]
     kind = "" if row.type in ("text", row.role) else f" ({row.type})"
     cut = " (cut off)" if _interrupted(row) else ""
+    if cut and not row.message.strip():
+        return f"{at} {row.role}{kind} (cut off before a word of it was heard)"
     return f"{at} {row.role}{kind}{cut}: {row.message}".rstrip()
 
 
