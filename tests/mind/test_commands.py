@@ -425,6 +425,16 @@ def test_pause_holds_and_play_goes_on() -> None:
     assert lane(hand).playback == "silent"
 
 
+def test_with_nothing_to_hold_or_forget_it_is_said() -> None:
+    hand = Hand().start()
+    hand.press("Pause")
+    assert "nothing sounds" in hand.refused()[0].sentence
+    assert not any(isinstance(effect, effects.SetLane) for effect in hand.last)
+    hand.press("Resetplayback")
+    assert "no reply to forget" in hand.refused()[0].sentence
+    assert not hand.sent_of(wire.ForgetReply)
+
+
 def test_replay_needs_a_complete_reply() -> None:
     hand = Hand().start().connected()
     hand.press("Replay")

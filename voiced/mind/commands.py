@@ -88,16 +88,24 @@ def _restart(s: AgentState, command: Press) -> None:
 
 
 def _stop(s: AgentState, command: Press) -> None:
-    if not (s.reply.busy or s.paused or s.replaying):
+    if not _sounds(s):
         s.refuse(command.origin, command.name, "no_effect", "nothing sounds")
         return
     machine.interrupt(s)
 
 
+def _sounds(s: AgentState) -> bool:
+    """Whether a reply sounds, or is held."""
+    return s.reply.busy or s.paused or s.replaying
+
+
 def _pause(s: AgentState, command: Press) -> None:
     if s.paused:
         s.refuse(command.origin, command.name, "no_effect", "the voice is paused already")
-    s.paused = True
+    elif s.lifecycle is Lifecycle.DISCONNECTED and not _sounds(s):
+        s.refuse(command.origin, command.name, "no_effect", "nothing sounds")
+    else:
+        s.paused = True
 
 
 def _play(s: AgentState, command: Press) -> None:
@@ -118,6 +126,10 @@ def _replay(s: AgentState, command: Press) -> None:
 
 
 def _reset_playback(s: AgentState, command: Press) -> None:
+    if not (_sounds(s) or s.replayable):
+        sentence = "nothing sounds, and there is no reply to forget"
+        s.refuse(command.origin, command.name, "no_effect", sentence)
+        return
     machine.interrupt(s)
     s.replayable = False
     if s.hands.network_up:
