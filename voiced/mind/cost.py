@@ -9,6 +9,8 @@ from voiced.messages.prices import EVERY_MODEL
 
 BOOK_S = 0.75
 """Time on the wire is booked so often; figures come five times a second: never a second is owed."""
+DUST_USD = 1e-9
+"""Less is what floating point leaves of two equal sums, and no money."""
 LEGS_KEPT = 16
 """Older legs whose late account is still taken."""
 
@@ -111,6 +113,8 @@ class LegCost(msgspec.Struct, kw_only=True):
         ) / 60
         self.estimate = max(self.estimate, estimate)
         unaccounted = self.estimate - self.accounted
+        if unaccounted < DUST_USD:
+            unaccounted = 0.0
         if self.wallclock and unaccounted >= self.price.wallclock_usd_min / 60 * BOOK_S:
             self.accounted, self.pending = self.estimate, 0.0
             return self.book(unaccounted)
