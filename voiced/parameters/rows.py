@@ -331,7 +331,7 @@ def _lifecycle() -> Iterable[Row]:
         page, "Active", False,
         "Is the wish for a session: Connect sets it, Disconnect clears it; 0 closes the gate.",
     )
-    yield _pulse(page, "Forget", "Erases the open conversation's rows, trace and recordings.",
+    yield _pulse(page, "Forget", "Erases the open or last conversation: rows, trace, recordings.",
                  own=True)
 
 
