@@ -251,7 +251,11 @@ def test_nothing_is_called(said: str) -> None:
         "As soon as I clap, open the door.",
         "In case of fire, open the door.",
         "Should there be a fire, open the door.",
+        "When the music stops. Open the door.",
+        "My sister said. Open the door.",
         "Open the door if there is a fire.",
+        "Open the door if there is a fire. Thank you.",
+        "Hello. When I clap, turn the lights red. That is all.",
         "Turn the lights red tomorrow.",
         "Open the door next week.",
         # questions of another kind, remarks
@@ -451,6 +455,16 @@ def test_an_answer_may_have_a_few_words_beside_it(question: str, answer: str) ->
 
 def test_you_must_not_forbids_what_follows() -> None:
     assert calls("You must not 50%, set the door.") == []
+
+
+def test_a_command_that_is_asked_back_is_asked_about() -> None:
+    asked, answered = dialogue("Open the door?", "Yes.")
+    assert asked == Ask(kind="confirm", words={"tool": "Open the door"})
+    assert answered == done("open_door")
+    assert calls("Open the door? Are you mad?") == []
+    assert calls("Red lights, please?") == [RED]
+    assert calls("Could you turn the lights red?") == [RED]
+    assert calls("Search for blue whales?") == [("search", {"query": "blue whales"})]
 
 
 def test_a_question_is_forgotten() -> None:

@@ -52,6 +52,15 @@ def held(words: Sequence[Word]) -> frozenset[str]:
     return frozenset(words[n].stem for n in found)
 
 
+def goes_on(words: Sequence[Word]) -> bool:
+    """Whether the next sentence belongs to this one, cut by a pause: "When I clap." "He said."."""
+    texts = [word.text for word in words if word.text not in lexicon.LEADS]
+    if not texts:
+        return False
+    begins = texts[0] in lexicon.CONDITIONS | _CLAUSES | {"in", "should"}
+    return texts[-1] in ("said", "says", "shouted") or (begins and bool(held(words)))
+
+
 def is_spoken_of(words: Sequence[Word], used: set[int]) -> bool:
     """Whether words that begin as a command are what a sentence is about.
 

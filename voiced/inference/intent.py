@@ -136,8 +136,12 @@ def _read(text: str, tools: Sequence[Tool], lexicon: Lexicon) -> _Reading:
     if any(_is_bare(heard, tools) for heard in negated):
         # "Please do not." belongs to what stands beside it.
         return Leave() if wanted or any(_wanted(heard, tools) for heard in affirmed) else None
-    readings = [_sentence(heard, tools) for heard in affirmed]
-    if len(affirmed) > 1 and not any(isinstance(reading, tuple) for reading in readings):
+    readings = [
+        None if n and caveats.goes_on(affirmed[n - 1].words) else _sentence(heard, tools)
+        for n, heard in enumerate(affirmed)
+    ]
+    plain = not any(_is_doubtful(heard) for heard in affirmed)
+    if plain and len(affirmed) > 1 and not any(isinstance(found, tuple) for found in readings):
         readings.append(_one(Heard(text=text, words=utterance.words_of(text)), tools))
         readings.sort(key=lambda reading: not isinstance(reading, tuple))
     calls = [call for reading in readings if isinstance(reading, tuple) for call in reading]
@@ -154,15 +158,35 @@ def _read(text: str, tools: Sequence[Tool], lexicon: Lexicon) -> _Reading:
     return next((reading for reading in readings if reading is not None), None)
 
 
+def _is_doubtful(heard: Heard) -> bool:
+    """Whether a sentence is more than its words: a condition, a remark, a question back."""
+    words = heard.words
+    echo = utterance.is_echo(heard.text, words)
+    held = caveats.held(words) or caveats.goes_on(words)
+    return bool(held) or echo or utterance.is_remark(words)
+
+
 def _sentence(heard: Heard, tools: Sequence[Tool]) -> _Reading:
     """Return what one sentence means; of what is held back only what has the tool's own word."""
     reading = _wishes(heard, tools)
+    if isinstance(reading, tuple) and utterance.is_echo(heard.text, heard.words):
+        reading = _asked_back(reading[0], tools)
     held = caveats.held(heard.words)
     if not held:
         return reading
     own = {tool.name for tool in tools if held <= tool.said}
     called = reading if isinstance(reading, tuple) else ()
     return tuple(call for call in called if call.name in own) or None
+
+
+def _asked_back(call: Call, tools: Sequence[Tool]) -> _Reading:
+    """Ask whether a call is meant."""
+    tool = next((tool for tool in tools if tool.name == call.name), None)
+    if tool is None or tool.answers:
+        return (call,)
+    return _Pending(
+        ask=Ask(kind="confirm", words={"tool": tool.spoken}), tools=((tool, call.arguments),)
+    )
 
 
 def _wishes(heard: Heard, tools: Sequence[Tool]) -> _Reading:

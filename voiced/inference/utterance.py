@@ -92,9 +92,18 @@ def spoken_name(name: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the last sentences of a tidy text; what follows "but" is one of its own."""
+    """Return the last sentences of a tidy text; what follows "but" is one of its own.
+
+    Of the marks at their ends a question mark is kept.
+    """
     text = _QUOTED.sub(r"\1", exceptions(text))
-    return [part for part in _SENTENCE.split(text) if part.strip()][-_MOST_SENTENCES:]
+    found, begin = [], 0
+    for end in _SENTENCE.finditer(text):
+        asked = "?" if {"?", "？"} & set(end[0]) else ""
+        found.append((text[begin : end.start()], asked))
+        begin = end.end()
+    found.append((text[begin:], ""))
+    return [part + asked for part, asked in found if part.strip()][-_MOST_SENTENCES:]
 
 
 def exceptions(text: str) -> str:
@@ -217,6 +226,13 @@ def mood(words: Sequence[Word], verbs: frozenset[str]) -> Mood:
     )
     past = any(w.text.endswith(("ed", "ing")) and w.stem in verbs for w in rest)
     return Mood.STATEMENT if told or past else Mood.ELLIPSIS
+
+
+def is_echo(text: str, words: Sequence[Word]) -> bool:
+    """Whether a command is asked back and not polite: "Open the door?"."""
+    polite = lexicon.REQUESTS | {"please", "kindly"}
+    commands = mood(words, frozenset()) in (Mood.COMMAND, Mood.ELLIPSIS)
+    return text.endswith("?") and commands and not any(word.text in polite for word in words)
 
 
 def is_told(words: Sequence[Word]) -> bool:
