@@ -37,7 +37,7 @@ def trace(folder: Path, stem: str, **fields: object) -> traces.Trace:
 
 def found(folder: Path, *, at: datetime.datetime = NOW, **fields: object) -> str:
     wanted = Recall(**{"session_id": "new", "provider": "local", "model": "small", **fields})  # type: ignore[arg-type]
-    answer = recalled(folder, wanted, at.timestamp(), set())
+    answer = recalled([folder], "a", wanted, at.timestamp(), set())
     assert answer.session_id == "new"
     return answer.past.session_id if answer.past else answer.sentence
 
@@ -49,6 +49,14 @@ def test_the_newest_of_this_provider_and_model(tmp_path: Path) -> None:
     trace(tmp_path, "20261104_100000_other_small_4", provider="other")
     assert found(tmp_path) == "20261102_100000_local_small_2"
     assert found(tmp_path, model="none") == ""
+
+
+def test_anothers_conversation_in_the_same_folder_is_not_gone_on_with(tmp_path: Path) -> None:
+    trace(tmp_path, "20261101_100000_local_small_1")
+    trace(tmp_path, "20261102_100000_local_small_2", agent="b", end_reason="crash")
+    assert found(tmp_path) == "20261101_100000_local_small_1"
+    trace(tmp_path, "20261101_110000_local_small_3", end_reason="crash")
+    assert found(tmp_path, within_s=120) == "20261101_110000_local_small_3"
 
 
 def test_what_is_damaged_is_passed_over(tmp_path: Path) -> None:
@@ -93,7 +101,7 @@ def test_one_that_was_cut_while_it_began_is_passed_over(tmp_path: Path) -> None:
 
 def spent(folder: Path, **fields: object) -> float:
     wanted = Recall(**{"session_id": "new", "provider": "local", "model": "small", **fields})  # type: ignore[arg-type]
-    past = recalled(folder, wanted, NOW.timestamp(), set()).past
+    past = recalled([folder], "a", wanted, NOW.timestamp(), set()).past
     assert past is not None
     return past.usd
 
@@ -121,7 +129,7 @@ def test_after_a_power_cut_only_the_very_last_and_only_a_fresh_one(tmp_path: Pat
 def test_rows_come_back_whole(tmp_path: Path) -> None:
     made = trace(tmp_path, "one")
     wanted = Recall(session_id="new", provider="local", model="small")
-    past = recalled(tmp_path, wanted, NOW.timestamp(), set()).past
+    past = recalled([tmp_path], "a", wanted, NOW.timestamp(), set()).past
     assert past is not None
     assert past.handle == "h"
     (row,) = past.rows

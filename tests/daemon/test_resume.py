@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.rig import ECHO, Daemon, alive
+from voiced.cli import main
 
 A = "/voice_agent"
 REPLAYED = "Replayed 2 messages (replay, cost grows with history)"
@@ -76,6 +77,39 @@ def test_a_named_trace_that_is_damaged_says_so_and_starts_fresh(tmp_path: Path) 
         assert daemon.ask(f"{A}/par/Sessionresume") == ("Fresh session",)
 
 
+def kill(daemon: Daemon) -> None:
+    """End the daemon as a power cut would, and wait for its children."""
+    children = daemon.run_file()["children"].values()
+    daemon.process.kill()
+    daemon.process.wait(5.0)
+    for pid in children:
+        daemon.until(lambda pid=pid: not alive(pid), 5.0, f"the end of child {pid}")
+
+
+def test_what_was_written_elsewhere_is_found_when_the_folder_is_another_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Daemon(tmp_path) as daemon:
+        there = daemon.state_dir / "there"
+        daemon.send(f"{A}/par/Sessiontracedir", str(there))
+        connect(daemon)
+        talk(daemon, "good evening")
+        daemon.send(f"{A}/par/Sessiontracedir", str(daemon.state_dir / "here"))
+        state = daemon.state_dir / "state.json"
+        daemon.until(
+            lambda: state.exists() and "here" in state.read_text()
+            and any("echo of" in path.read_text() for path in there.glob("*.jsonl")),
+            10.0, "the journal's line and the folder's name",
+        )  # fmt: skip
+        kill(daemon)
+        daemon.start()
+        daemon.until(lambda: any(there.glob("*.json")), 10.0, "the trace of what broke off")
+        daemon.ask(f"{A}/par/Sessionresume", wanted=REPLAYED)
+        main(["traces", "list", "--state-dir", str(daemon.state_dir), "--format", "json"])
+        (first,) = there.glob("*.json")
+    assert first.stem in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("within", "resumed"), [(120, REPLAYED), (0, "Fresh session")])
 def test_after_a_power_cut_the_talk_goes_on(tmp_path: Path, within: int, resumed: str) -> None:
     daemon = Daemon(
@@ -93,11 +127,7 @@ def test_after_a_power_cut_the_talk_goes_on(tmp_path: Path, within: int, resumed
         daemon.until(
             lambda: state.exists() and "Active" in state.read_text(), 10.0, "the wish on the disk"
         )
-        children = daemon.run_file()["children"].values()
-        daemon.process.kill()
-        daemon.process.wait(5.0)
-        for pid in children:
-            daemon.until(lambda pid=pid: not alive(pid), 5.0, f"the end of child {pid}")
+        kill(daemon)
         since = daemon.mark()
         daemon.start()
         daemon.wait(f"{A}/par/Sessionstate", "active", since=since)

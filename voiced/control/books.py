@@ -66,6 +66,14 @@ class Books:
         """Return where an agent's traces are; `named` is its Sessiontracedir."""
         return Path(named) if named else self._state_dir / traces.FOLDER / agent
 
+    def folder_of(self, session_id: str, otherwise: Path) -> Path:
+        """Return where a running session is written, `otherwise` where it is not yet."""
+        return self._folders.get(session_id, otherwise)
+
+    def folders(self) -> list[Path]:
+        """Return where Sessiontracedir ever had traces written."""
+        return [Path(each) for each in self.state.folders]
+
     def close_leftovers(self, folder: Path) -> int:
         """Close the journals of sessions that never ended; return how many there are."""
         left = traces.leftovers(folder)
@@ -101,7 +109,12 @@ class Books:
 
     def journal(self, folder: Path, effect: effects.Journal) -> None:
         """Append a line to a session's journal; its first line decides the folder."""
-        folder = self._folders.setdefault(effect.session_id, folder)
+        if effect.session_id not in self._folders:
+            self._folders[effect.session_id] = folder
+            if folder.parent != self._state_dir / traces.FOLDER:
+                self.state.wrote_into(str(folder))
+                self._dirty = True
+        folder = self._folders[effect.session_id]
         self._writer.submit(
             traces.line_job(folder, effect.session_id, effect.line, sync=effect.sync)
         )
@@ -126,12 +139,20 @@ class Books:
             self._loop.call_later(TRACE_S, once)
 
     def recall(
-        self, folder: Path, effect: effects.Recall, answer: Callable[[Recalled], None]
+        self, agent: str, folder: Path, effect: effects.Recall, answer: Callable[[Recalled], None]
     ) -> None:
-        """Find a past conversation, once every trace before it is written; answers in the loop."""
+        """Find a past conversation, once every trace before it is written; answers in the loop.
+
+        Args:
+            agent: whose session goes on with it.
+            folder: of the agent's traces now; where they were before is looked into as well.
+            effect: what the mind asked for.
+            answer: takes what was found.
+        """
+        folders = list(dict.fromkeys([folder, self.folder(agent), *self.folders()]))
 
         def work() -> None:
-            found = recalled(folder, effect, time.time(), self._damaged)
+            found = recalled(folders, agent, effect, time.time(), self._damaged)
             _hand_over(self._loop, lambda: answer(found))
 
         self._writer.submit(Finish(path=folder / effect.session_id, work=work))

@@ -342,9 +342,10 @@ class Daemon:
             self._arm()
 
     def _trace_folders(self) -> list[Path]:
-        """Return every folder that this daemon writes traces into."""
-        folders = ((self._trace_folder(n), self._books.folder(n)) for n in self._minds.agents)
-        return list(dict.fromkeys(folder for pair in folders for folder in pair))
+        """Return every folder that traces are, or ever were, written into."""
+        pairs = ((self._trace_folder(n), self._books.folder(n)) for n in self._minds.agents)
+        present = (folder for pair in pairs for folder in pair)
+        return list(dict.fromkeys([*present, *self._books.folders()]))
 
     # --- from the hands and the pedals
 
@@ -400,12 +401,12 @@ class Daemon:
             journal=lambda agent, line: books.journal(self._trace_folder(agent), line),
             close_trace=books.close_trace,
             recall=lambda agent, past: books.recall(
-                self._trace_folder(agent), past, lambda found: self._minds.put(agent, found)
+                agent, self._trace_folder(agent), past, lambda found: self._minds.put(agent, found)
             ),
             forget=self._forget_session,
             scan=lambda agent, effect: self._folders.scan(agent, effect.what, asked=effect.asked),
             record=lambda agent, effect: self._recordings.perform(
-                agent, effect, self._trace_folder(agent)
+                agent, effect, books.folder_of(effect.session_id, self._trace_folder(agent))
             ),
             install=lambda agent, wanted: self._installs.install(agent, wanted),
             spend=books.spend,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,11 +19,14 @@ BROKEN_OFF = ("crash", "shutdown")
 MAX_TRACE = 64 * 1024 * 1024
 
 
-def recalled(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Recalled:
+def recalled(
+    folders: Sequence[Path], agent: str, wanted: Recall, now: float, damaged: set[Path]
+) -> Recalled:
     """Return the past that a session goes on with, or why there is none.
 
     Args:
-        folder: the agent's traces.
+        folders: where the agent's traces are, and perhaps others'.
+        agent: whose session it is.
         wanted: what the mind asked for.
         now: Unix time, s.
         damaged: traces that were found damaged before; it is told once, and what is found now is
@@ -42,7 +45,7 @@ def recalled(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Re
             sentence=f"{path.name} cannot be gone on with: {why}; the session starts fresh",
         )
     before = frozenset(damaged)
-    past = _fitting(folder, wanted, now, damaged)
+    past = _fitting(folders, agent, wanted, now, damaged)
     fresh = sorted(path.name for path in damaged - before)
     sentence = ""
     if fresh:
@@ -51,9 +54,13 @@ def recalled(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Re
     return Recalled(session_id=wanted.session_id, past=past, sentence=sentence)
 
 
-def _fitting(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Past | None:
+def _fitting(
+    folders: Sequence[Path], agent: str, wanted: Recall, now: float, damaged: set[Path]
+) -> Past | None:
     """Return the newest conversation that may be gone on with."""
-    for trace in _newest(folder, damaged):
+    for trace in _newest(folders, damaged):
+        if trace.agent != agent:
+            continue  # Sessiontracedir may be the same for several.
         if not trace.legs and trace.end_reason in BROKEN_OFF:
             # It was cut while it began: the rows that it goes on with may be missing, and nothing
             # was said. What it was to go on with counts.
@@ -69,9 +76,10 @@ def _fitting(folder: Path, wanted: Recall, now: float, damaged: set[Path]) -> Pa
     return None
 
 
-def _newest(folder: Path, damaged: set[Path]) -> Iterator[traces.Trace]:
-    """Yield an agent's traces, the newest first; damaged ones are passed over."""
-    found = (path for path in folder.glob(f"*{traces.TRACE}") if not path.is_symlink())
+def _newest(folders: Sequence[Path], damaged: set[Path]) -> Iterator[traces.Trace]:
+    """Yield the traces of folders, the newest first; damaged ones are passed over."""
+    every = (path for folder in folders for path in folder.glob(f"*{traces.TRACE}"))
+    found = (path for path in every if not path.is_symlink())
     for path in sorted(found, key=_when, reverse=True)[:LOOKED_AT]:
         try:
             yield _read(path)

@@ -17,6 +17,8 @@ from voiced.control.osc.targets import SavedSubscription
 from voiced.messages.network import Value
 
 FILE = "state.json"
+FOLDERS_KEPT = 64
+"""Folders of traces that are remembered."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +38,13 @@ class State(msgspec.Struct, kw_only=True):
     """Agent -> page -> name -> kept value."""
     subscriptions: list[SavedSubscription] = []
     """Of the OSC door, those without a lease."""
+    folders: list[str] = []
+    """Where Sessiontracedir ever had traces written, the last one last."""
+
+    def wrote_into(self, folder: str) -> None:
+        """Remember a folder of traces; the FOLDERS_KEPT last ones are."""
+        others = [each for each in self.folders if each != folder]
+        self.folders = [*others, folder][-FOLDERS_KEPT:]
 
     def keep(self, agent: str, page: str, name: str, value: Value, config: Value | None) -> None:
         """Keep a value; `config` is what the configuration says for it now."""

@@ -39,8 +39,8 @@ STOP_S = 0.8
 _BY_HAND = ("disconnect", "restart", "shutdown", "inactive")
 """How a session ends because somebody wants it to."""
 _SPENT = (
-    "the conversation that broke off has spent Costbudget ({:g} USD): raise it, or pulse Connect for "
-    "another one"
+    "the conversation that broke off has spent Costbudget ({:g} USD): raise it, or pulse Connect "
+    "for another one"
 )
 
 
