@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,3 +88,10 @@ def test_no_such_persona_names_those_there_are() -> None:
 
 def test_a_call_goes_with_its_reply() -> None:
     assert Talk(HOST).answer("Good night then").call == "end_conversation"
+
+
+def test_any_line_of_the_host_s_tools_may_be_uncommented_by_itself() -> None:
+    text = (Path(persona.__file__).parent / "personas" / "host.toml").read_text(encoding="utf-8")
+    for line in (line for line in text.splitlines() if re.match(r"#\w+ = \[", line)):
+        changed = persona.parse(text.replace(line, line[1:]), "host.toml")
+        assert changed.phrases == HOST.phrases, line
