@@ -66,6 +66,7 @@ def test_a_name_that_makes_nothing_wait_is_told_with_the_one_that_was_meant(
     assert len(told(tmp_path, "x_close", server)) == 2
     # What a server of "*" brings is not known before it runs.
     assert len(told(tmp_path, "x_close", server.replace('"open"', '"*"'))) == 1
+    assert len(told(tmp_path, "open_dor", server.replace('"open"', '"*"'))) == 2
 
 
 def test_a_midi_system_that_is_not_there_is_told_in_whole_sentences(

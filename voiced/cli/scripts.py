@@ -55,10 +55,12 @@ def _confirmed(agent: AgentConfig, offered: set[str]) -> Iterator[Finding]:
     """Yield each name of tool_confirm that would make no tool known here wait."""
     known = {tool.name for tool in agent.tool} | offered
     known |= {one.prefix + name for one in agent.mcp for name in one.allow}
-    if any("*" in one.allow for one in agent.mcp):
-        return
+    # What a server of "*" brings is not known before it runs; a slip of the hand is still seen.
+    open_ended = any("*" in one.allow for one in agent.mcp)
     for name in agent.tool_confirm:
-        if name not in known | {"*", "end_conversation", "output_text_content"}:
+        if name in known | {"*", "end_conversation", "output_text_content"}:
+            continue
+        if nearest(name, known) or not open_ended:
             yield note(
                 "tools",
                 f"{agent.name}: tool_confirm names {name}, which neither this file nor Callbackdat "
