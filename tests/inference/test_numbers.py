@@ -36,6 +36,8 @@ def numbers(said: str) -> list[tuple[float, bool]]:
         ("the third", 3),
         ("number one", 1),
         ("ten.", 10),
+        ("two and a half", 2.5),
+        ("minus 3 and a quarter", -3.25),
     ],
 )
 def test_a_number(said: str, value: float) -> None:

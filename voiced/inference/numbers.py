@@ -81,6 +81,9 @@ def _at(words: Sequence[Word], n: int) -> Mention | None:
         if quarters and not share:
             part = {"quarters": 4, "thirds": 3, "halves": 2}[texts[at]]
             return Mention(value=sign * value / part, share=True, first=n, until=at + 1)
+    more = texts[at : at + 3]
+    if more[:2] == ["and", "a"] and more[2:] in (["half"], ["quarter"]):
+        value, at = value + _SHARES[more[2]], at + 3
     if texts[at : at + 1] == ["percent"]:
         share, at = True, at + 1
     elif texts[at : at + 2] == ["per", "cent"]:
