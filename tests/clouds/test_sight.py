@@ -84,7 +84,9 @@ def test_posted_pictures_are_seen_and_paid(tmp_path: Path, provider: str) -> Non
         told = daemon.mark()
         cloud.disconnect()
         end = daemon.wait(f"{A}/cb/onSessionEnd", since=told).args
-        print(provider, cloud.emulated.page("sessions"), images(cloud), end)
+        (seen,) = cloud.emulated.page("sessions")
+        print(provider, seen, images(cloud), end)
+        assert seen["pictures"] >= 2
         assert sum(line["amount"] for line in images(cloud)) > 0
         # What was estimated of the silence after the last reply stays booked.
         billed = cloud.emulated.page("bill")["usd"]

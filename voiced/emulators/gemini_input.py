@@ -187,6 +187,7 @@ class Input:
                 "realtime_input", "video", f"{since_s:.2f} s after the last: 1 fps"
             )
         self._last_video_s = self._session.now_s
+        self._session.link.record.pictures += 1
         self._session.conversation.add("user", "", Tokens(video=IMAGE))
         if not self._session.conversation.saw_video:
             self._session.conversation.saw_video = True

@@ -35,6 +35,8 @@ class Record(msgspec.Struct, kw_only=True):
     audio_out_s: float = 0.0
     heard: list[str] = []
     """The user's turns as they were read."""
+    pictures: int = 0
+    """How many the client showed."""
     said: list[str] = []
     """The replies' words."""
     results: list[tuple[str, str]] = []

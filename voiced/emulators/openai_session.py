@@ -374,6 +374,7 @@ class OpenAISession(RealtimeSession):
         match new:
             case wire.Message():
                 rules.message(new)
+                self.link.record.pictures += sum(p.type == "input_image" for p in new.content)
                 return self._message(new, item_id)
             case wire.FunctionCall():
                 call_id = new.call_id
