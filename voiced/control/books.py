@@ -7,6 +7,7 @@ import datetime
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from voiced.control import archive, ledger, traces
@@ -29,6 +30,8 @@ KEEP_S = 0.5
 four times a second, so that a power cut costs less than the last second of them."""
 TRACE_S = 3.0
 """How long the end of a session is not told for the sake of its trace."""
+LEAST_USD = 1e-9
+"""Less is what sums of floats differ by."""
 WRITER_END_S = 0.3
 """What the writer gets for its last lines."""
 
@@ -78,9 +81,28 @@ class Books:
         """Close the journals of sessions that never ended; return how many there are."""
         left = traces.leftovers(folder)
         for path in left:
-            self._writer.submit(traces.close_job(path))
+            self._writer.submit(Finish(path=path, work=partial(self._close, path)))
         self._writer.submit(Finish(path=folder, work=lambda: archive.sweep(folder)))
         return len(left)
+
+    def _close(self, path: Path) -> None:
+        """Close a journal that broke off, and book what was pending then; in the writer's thread.
+
+        Any other leg books it as it ends.
+        """
+        closed = traces.close_journal(path)
+        if closed is None:
+            return
+        trace = traces.read_trace(closed)
+        bookings, _ = ledger.read(self._state_dir / ledger.FILE)
+        owed = trace.cost_usd - sum(
+            each.usd for each in bookings if each.session_id == trace.session_id
+        )
+        if owed > LEAST_USD:
+            spend = effects.Spend(
+                session_id=trace.session_id, provider=trace.provider, model=trace.model, usd=owed
+            )
+            _hand_over(self._loop, lambda: self.spend(trace.agent, spend))
 
     def keep(self, agent: str, effect: effects.Keep, config: Value | None) -> None:
         """Keep a value; it is written within KEEP_S."""
