@@ -53,7 +53,7 @@ words. While it runs, its port answers a browser:
 |---|---|
 | `/violations` | what the client sent wrongly: connection, time, place in the message, rule |
 | `/bill` | what the talk would have cost, by the emulator's own account |
-| `/sessions` | who was connected, what was heard and said, how many pictures were shown, how it ended |
+| `/sessions` | who was connected, what was heard and said, how many pictures came, how it ended |
 
 `--tls` makes it `wss://` with a certificate of its own, for which the program `openssl` is needed;
 the second line that it prints is the variable with which a client trusts it.
