@@ -56,6 +56,12 @@ FOG = tool(
 DOOR = tool("open_door", "Open the door")
 SHOW = tool("next_show", "When the next show begins in a hall", {"hall": words("large", "small")})
 SEARCH = tool("search", "Search the archive", {"query": {"type": "string"}})
+WEATHER = tool("weather", "Tell the weather of a place", {"place": {"type": "string"}})
+LABEL = tool(
+    "print_label",
+    "Print labels",
+    {"note": {"type": "string"}, "amount": {"type": "integer", "minimum": 1, "maximum": 9}},
+)
 FOUNTAIN = tool("startFountain", "Start the fountain in the garden")
 STOP_MUSIC = tool("stop_music", "Stop the music")
 PLAY_MUSIC = tool(
@@ -72,7 +78,7 @@ SCENE = tool(
 HAZE = tool("haze", "Switch the haze machine", {"enabled": {"type": "boolean"}})
 HORN = tool("fx_17", "Blow the whale horn")
 HOUSE = (END, SHOWN, LIGHTS, FOG, DOOR, SHOW, SEARCH, FOUNTAIN, STOP_MUSIC, PLAY_MUSIC, SCENE)
-HOUSE += (HAZE, HORN)
+HOUSE += (HAZE, HORN, WEATHER, LABEL)
 RED = ("set_lights", {"color": "red", "level": 1})
 GREEN = ("set_lights", {"color": "green", "level": 1})
 BLUE = ("set_lights", {"color": "blue", "level": 1})
@@ -143,6 +149,10 @@ def test_the_lights(
         ("Search for blue whales.", "search", {"query": "blue whales"}),
         ('Search the archive for "the third man" please.', "search", {"query": "the third man"}),
         ("Show the text hello world.", "output_text_content", {"text": "hello world"}),
+        ("Print a label with the note welcome home, amount three.", "print_label",
+         {"note": "welcome home", "amount": 3}),
+        ("What is the weather in Paris?", "weather", {"place": "Paris"}),
+        ("Tell me the weather of New York.", "weather", {"place": "New York"}),
         ("Recall scene five.", "recall_scene", {"scene": 5}),
         ("Recall the third scene.", "recall_scene", {"scene": 3}),
         ("Switch the haze on.", "haze", {"enabled": True}),

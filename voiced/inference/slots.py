@@ -32,6 +32,10 @@ _FAR: Final = 3
 _INTRODUCTIONS: Final = word_set(
     "to called named saying says say that for about as is with reading of me us"
 )
+_PLACES: Final = word_set("in at from on")
+"""The same between what a tool does and an unnamed text: the weather in Paris."""
+_JOINTS: Final = word_set("and with the a an at of to")
+"""What stands between a text and the name of the next argument."""
 
 
 class Kind(Enum):
@@ -438,11 +442,31 @@ def _texts(slots: Sequence[Slot], heard: Heard, filling: Filling) -> None:
             if not slot.required and len(wanted) > 1:
                 continue
             begin = _behind_topic(heard, filling)
+            if begin is not None and any(w.text in _PLACES for w in heard.words[begin : begin + 1]):
+                begin += 1
         until = next((n for n, name in marks if begin is not None and n >= begin), None)
+        if begin is not None:
+            until = _until(slots, heard, filling, begin, until)
         text, span = _stretch(heard, begin, until, filling)
         if text and _fits(slot.schema, text):
             filling.values[slot.name] = text
             filling.used.update(dict.fromkeys(span, 0.9))
+
+
+def _until(
+    slots: Sequence[Slot], heard: Heard, filling: Filling, begin: int, until: int | None
+) -> int:
+    """Return where a text ends: before what fills another argument, and before that one's name."""
+    words = heard.words
+    end = len(words) if until is None else until
+    filled = next((n for n in range(begin, end) if n in filling.used), None)
+    if filled is None:
+        return end
+    names = {stem for slot in slots for stem in slot.stems}
+    end = filled
+    while end > begin and (words[end - 1].text in _JOINTS or words[end - 1].stem in names):
+        end -= 1
+    return end
 
 
 def _behind_topic(heard: Heard, filling: Filling) -> int | None:
