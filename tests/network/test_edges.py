@@ -181,11 +181,12 @@ def test_a_turn_ended_while_audio_was_down_ends_at_its_last_frame(rig, tmp_path)
     tape, opening = tape_of(tmp_path)
     rig.open_leg("tape", push_to_talk=True, **opening)
     rig.gate(True)
-    speak(rig, 9_600)
-    tape.await_samples(9_600)
+    # Longer than a slip of the foot, which is judged by what has come when it is looked at.
+    speak(rig, 24_000)
+    tape.await_samples(24_000)
     rig.send(TurnEnd(agent=AGENT, leg=1, frame=rig.near))
     assert rig.receive(SpeechEnded).frame == rig.near
-    assert tape.await_line("activity", 2)[1] == [9_600, False]
+    assert tape.await_line("activity", 2)[1] == [24_000, False]
 
 
 def test_the_guard_is_silence_by_frames(rig, tmp_path):
