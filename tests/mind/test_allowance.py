@@ -69,6 +69,24 @@ def test_resetcostmeter_brings_no_money():
     assert hand.agent.signals(hand.instant)["budget_left"] < 0.011
 
 
+def test_a_text_that_the_budget_does_not_pay_for_is_not_sent():
+    hand = Hand().start().connected()
+    hand.write("Costbudget", 0.1)
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.leg_event(wire.Usage, response="r1", usd=0.05, again_usd=0.03)
+    sounding = {"seconds_sent": 0.0, "seconds_received": 0.0, "connected_s": 1.0, "rx_age_s": 0.0}
+    hand.leg_event(wire.Meter, response_running=False, buffered_s=9.0, **sounding)
+    hand.press("Sendtext", "one")
+    assert [text.text for text in hand.sent_of(wire.SendText)] == ["one"], "0.08 of 0.1"
+    hand.press("Sendtext", "two")
+    assert [text.text for text in hand.sent_of(wire.SendText)] == ["one"], "0.11 of 0.1"
+    assert hand.state == "ending"
+    assert "does not pay for another reply" in hand.callbacks("onError")[-1][2]
+    assert [text for role, text in hand.words() if role == "user"] == ["one", "two"], (
+        "nothing typed is lost"
+    )
+
+
 def test_what_does_not_pay_for_another_reply_is_not_spent_on_half_of_one():
     hand = Hand().start().connected()
     hand.write("Costbudget", 0.1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from voiced.messages import network as wire
 from voiced.messages.network import Value
-from voiced.mind import machine, overlay, tools, watch
+from voiced.mind import budget, machine, overlay, tools, watch
 from voiced.mind.effects import ForgetSession, Install, RowsCleared, Told, WarmUp
 from voiced.mind.gate import guards
 from voiced.mind.inputs import (
@@ -148,6 +148,8 @@ def _send_text(s: AgentState, command: Press) -> None:
             _no_session(s, command.origin, command.name, "it is saying goodbye; Connect afterwards")
         case Lifecycle.OPEN:
             s.emit(*s.transcript.typed(s.leg, text, s.now, unsent=False))
+            if not budget.pays_for_text(s):
+                return
             s.send(wire.SendText(agent=s.name, leg=s.leg, text=text))
             watch.text_sent(s)
             s.waiting = True

@@ -210,6 +210,12 @@ class Cost:
         return current.reserve if current else 0.0
 
     @property
+    def again(self) -> float:
+        """USD that the next reply takes before its first word, by the last account."""
+        current = self._current()
+        return current.again if current else 0.0
+
+    @property
     def before(self) -> float:
         """USD that the conversation had cost when the daemon ended under it."""
         return self._before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from voiced.mind import commands, events, machine, refresh, stall, tools, watch
+from voiced.mind import budget, commands, events, machine, refresh, stall, tools, watch
 from voiced.mind.effects import SetGate, StopHands
 from voiced.mind.gate import is_open
 from voiced.mind.session import Lifecycle, Trigger
@@ -73,26 +73,6 @@ def _talk_max(s: AgentState) -> bool:
     if over_at is None or s.now.mono_ns < over_at:
         return False
     commands.talk_over(s)
-    return True
-
-
-def _budget(s: AgentState) -> bool:
-    """More spent than Costbudget or the day's or month's budget: cut at once."""
-    budget = s.parameters.number("Costbudget")
-    if s.lifecycle not in (Lifecycle.OPEN, Lifecycle.REFRESHING) or s.budget_left >= 0:
-        return False
-    sentence = s.allowance.sentence
-    if 0 < budget < s.cost.conversation:
-        sentence = f"the conversation has cost more than Costbudget ({budget:g} USD): it is ended"
-    elif 0 < budget < s.cost.conversation + s.cost.reserve:
-        sentence = (
-            f"what is left of Costbudget ({budget:g} USD) does not pay for another reply: the "
-            "conversation is ended"
-        )
-    s.wish(False)
-    s.error("budget", "exceeded", sentence)
-    s.emit(*s.transcript.add(s.leg, "error", "error", sentence, s.now, code="budget"))
-    machine.end(s, Trigger.BUDGET_EXCEEDED, "budget", cut=True)
     return True
 
 
@@ -254,7 +234,7 @@ def _gate(s: AgentState) -> bool:
 COUPLINGS = (
     _heard_by,
     _talk_max,
-    _budget,
+    budget.spent,
     _no_wish,
     _one_turn,
     _closing,
