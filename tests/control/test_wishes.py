@@ -31,8 +31,8 @@ class Surface:
     def options(self, agent: str, page: str, name: str) -> Sequence[str]:
         return ROWS[name].options
 
-    def allowed_path(self, path: str) -> str | None:
-        return path if path.startswith("/show/") else None
+    def allowed_path(self, row: Row, path: str) -> str | Refusal:
+        return path if path.startswith("/show/") else Refusal("denied", "not inside storage.roots")
 
 
 @pytest.fixture

@@ -264,6 +264,8 @@ def test_bad_values_are_sentences_and_nothing_is_lost(stage: Stage) -> None:
         ("Sessionstate", ("active",), "read_only"),
         ("Providersfolder", ("/tmp",), "read_only"),
         ("Sessiontracedir", ("/etc",), "denied"),
+        ("Sessiontracedir", (str(stage.state_dir / "run.json"),), "bad_value"),
+        ("Loadsessionfile", (str(stage.state_dir),), "bad_value"),
         ("Volumee", (1.0,), "unknown_address"),
         ("Micin", ("left",), "bad_value"),
     )

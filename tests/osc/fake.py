@@ -185,8 +185,9 @@ class FakeSurface:
             MidiBinding(port="FS-1", message="control_change", address="/a/par/Talk", number=64),
         )
 
-    def allowed_path(self, path: str) -> str | None:
-        return path if path.startswith("/inside/") and ".." not in path else None
+    def allowed_path(self, row: Row, path: str) -> str | Refusal:
+        inside = path.startswith("/inside/") and ".." not in path
+        return path if inside else Refusal("denied", "it takes what lies inside storage.roots")
 
     def log(self, level: str, line: str) -> None:
         self.lines.append(line)

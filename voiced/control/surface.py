@@ -19,7 +19,7 @@ from voiced.lane.words import MILLION, Device, DeviceSegment, Lane, LaneSegment
 from voiced.mind import effects
 from voiced.mind.inputs import AgentInput, SetMute
 from voiced.mind.toolbox import ShownTool
-from voiced.parameters import ROWS, Refusal, Row, Value
+from voiced.parameters import ROWS, Kind, Refusal, Row, Value
 
 log = logging.getLogger("voiced")
 
@@ -179,14 +179,20 @@ class DaemonSurface:
             for binding in self._configuration().midi.bind
         )
 
-    def allowed_path(self, path: str) -> str | None:
-        """Return the resolved path of a file or folder inside the roots, None outside."""
+    def allowed_path(self, row: Row, path: str) -> str | Refusal:
+        """Return the resolved path that a parameter may name: inside the roots, and of its kind."""
+        sentence = f"{row.name} takes what lies inside storage.roots; see the config file"
+        outside = Refusal("denied", sentence)
         try:
             resolved = Path(path).expanduser().resolve()
+            if not any(resolved.is_relative_to(root.resolve()) for root in self._roots()):
+                return outside
+            if resolved.exists() and resolved.is_dir() != (row.kind is Kind.FOLDER):
+                there, wanted = ("folder", "file") if resolved.is_dir() else ("file", "folder")
+                return Refusal("bad_value", f"{row.name} takes a {wanted}; {path} is a {there}")
         except (OSError, RuntimeError, ValueError):
-            return None
-        inside = any(resolved.is_relative_to(root.resolve()) for root in self._roots())
-        return str(resolved) if inside else None
+            return outside
+        return str(resolved)
 
     def log(self, level: str, line: str) -> None:
         """Write a line to the service's log."""

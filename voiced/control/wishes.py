@@ -32,8 +32,8 @@ class ScriptSurface(Protocol):
     def options(self, agent: str, page: str, name: str) -> Sequence[str]:
         """Return what a menu offers now."""
 
-    def allowed_path(self, path: str) -> str | None:
-        """Return the resolved path of a file or folder inside the roots, None outside."""
+    def allowed_path(self, row: Row, path: str) -> str | Refusal:
+        """Return the resolved path that a parameter may name."""
 
 
 class Wishes:
@@ -90,9 +90,9 @@ class Wishes:
                 return outcome
             stored = outcome.value
             if part.is_path(stored):
-                inside = self._surface.allowed_path(str(stored))
-                if inside is None:
-                    return Refusal("denied", f"{name} takes what lies inside storage.roots")
+                inside = self._surface.allowed_path(part, str(stored))
+                if isinstance(inside, Refusal):
+                    return inside
                 stored = inside
             writes.append(Write(name=part.name, value=stored, origin=self._origin))
         return writes

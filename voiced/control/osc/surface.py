@@ -108,8 +108,8 @@ class Surface(Protocol):
     def midi_bindings(self) -> Sequence[MidiBinding]:
         """Return the bindings in force."""
 
-    def allowed_path(self, path: str) -> str | None:
-        """Return the resolved path of a file or folder inside the roots, None outside."""
+    def allowed_path(self, row: Row, path: str) -> str | Refusal:
+        """Return the resolved path that a parameter may name: inside the roots, and of its kind."""
 
     def log(self, level: str, line: str) -> None:
         """Write a line to the service's log; `level` is debug, info, warning or error."""

@@ -170,12 +170,9 @@ class Values:
             options = self._surface.options(at.agent, at.page, row.name)
         coerced = coerce(row, args, options)
         if isinstance(coerced, Coerced) and row.is_path(coerced.value):
-            inside = self._surface.allowed_path(str(coerced.value))
-            if inside is None:
-                return Refusal(
-                    "denied",
-                    f"{row.name} takes what lies inside storage.roots; see the config file",
-                )
+            inside = self._surface.allowed_path(row, str(coerced.value))
+            if isinstance(inside, Refusal):
+                return inside
             return Coerced(inside, adjusted=inside != coerced.value)
         return coerced
 
