@@ -162,6 +162,8 @@ def test_replay_is_local_and_leaves_no_row(stage: Stage) -> None:
     stage.pass_by(RATE // 2)
     assert np.array_equal(heights(far(stage, first)), np.arange(1000, 1000 + 14_400 // 4))
     assert len(stage.calls("text")) == texts
+    stage.signal("phase", 4, since)
+    stage.reads("phase", 1)
     for address in ("conv/row", "cb/onAssistantText", "cb/onError"):
         assert not stage.client.all(f"{A}/{address}", since=since)
 

@@ -447,6 +447,14 @@ def test_replay_needs_a_complete_reply() -> None:
     hand.press("Replay")
     assert hand.sent_of(wire.Replay) == [wire.Replay(agent="a")]
     assert hand.agent.rows == rows
+    hand.give(wire.ReplaySounds(agent="a", on=True))
+    signals = hand.agent.signals(hand.instant)
+    assert (signals["phase"], signals["assistant_speaking"]) == (4, 1), "a mouth moves with it"
+    hand.give(wire.ReplaySounds(agent="a", on=False))
+    signals = hand.agent.signals(hand.instant)
+    assert (signals["phase"], signals["assistant_speaking"]) == (1, 0)
+    hand.press("Stop")
+    assert "nothing sounds" in hand.refused()[0].sentence, "it has sounded to its end"
     hand.press("Resetplayback")
     assert hand.sent_of(wire.ForgetReply)
     hand.press("Replay")

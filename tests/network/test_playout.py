@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voiced.messages.network import Heard, Playing, ReplyHeard
+from voiced.messages.network import Heard, Playing, ReplaySounds, ReplyHeard
 from voiced.network.playout import (
     HOLD_FIRST_NS,
     Complete,
@@ -459,7 +459,7 @@ def test_latency_is_from_the_users_last_frame_to_the_first_sounding_one():
     assert card.facts(ReplyHeard)[0].latency_s == pytest.approx(0.3, abs=0.0001)
 
 
-def test_replay_sounds_again_and_tells_nothing():
+def test_replay_sounds_again_and_tells_that_it_does():
     card = Card()
     card.do(card.playout.replay(card.observed()))
     card.delta(ramp(4800), item="one")
@@ -470,7 +470,11 @@ def test_replay_sounds_again_and_tells_nothing():
     card.do(card.playout.replay(card.observed()))
     card.play(0.5)
     assert card.sounded == ramp(5280).tolist() * 2
-    assert len(card.told) == told
+    assert [(type(fact), fact.on) for fact in card.told[told:]] == [
+        (ReplaySounds, True),
+        (ReplaySounds, True),
+        (ReplaySounds, False),
+    ], "for each of its two items, and at its end"
     card.playout.forget_reply()
     card.do(card.playout.replay(card.observed()))
     card.play(0.5)

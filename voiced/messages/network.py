@@ -412,6 +412,13 @@ class ReplyHeard(LegMessage, frozen=True, kw_only=True):
     """User's turn end -> first sound of this reply; -1 = not known (typed text)."""
 
 
+class ReplaySounds(Message, frozen=True, kw_only=True):
+    """A replay begins to sound (1), has sounded or was cut (0); it is of no leg."""
+
+    agent: str
+    on: bool
+
+
 class Meter(LegMessage, frozen=True, kw_only=True):
     """Five times a second: what the leg has used so far."""
 
@@ -510,4 +517,4 @@ LegEvent: TypeAlias = (
     | AssistantText | Playing | Heard | ResponseDone | ReplyHeard | Meter | Usage | Handle
     | ToolCall | ToolCancelled | ProviderSignal | Affect | LegTrouble | Unsent
 )  # fmt: skip
-FromNetwork: TypeAlias = Hello | Catalogue | NetworkTrouble | LegEvent
+FromNetwork: TypeAlias = Hello | Catalogue | NetworkTrouble | ReplaySounds | LegEvent

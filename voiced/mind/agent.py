@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from voiced.messages.network import LegMessage, NetworkTrouble, Value
+from voiced.messages.network import LegMessage, NetworkTrouble, ReplaySounds, Value
 from voiced.messages.network import WarmUp as WarmUpProvider
 from voiced.mind import (
     commands,
@@ -206,6 +206,8 @@ def _take(s: AgentState, event: AgentInput) -> None:  # noqa: C901 - one line a 
             pass  # Time alone: `couplings` look at it.
         case NetworkTrouble():
             s.error(event.source, event.code, event.sentence)
+        case ReplaySounds(on=on):
+            s.replaying = s.replay_sounds = on
         case LegMessage():
             events.take(s, event)
         case _:
@@ -245,6 +247,7 @@ def _network_lost(s: AgentState, event: inputs.NetworkLost) -> None:
     """Every leg is gone with it; the session is not."""
     told = event.asked or bool(s.hands.network_lost) or s.hands.stopped or s.stopping
     s.hands.network_up, s.replayable = False, False
+    s.replaying = s.replay_sounds = False
     # One that was asked to go and does come back is starting, nothing worse.
     s.hands.network_lost = "" if event.asked else event.sentence or "it ended"
     if not told:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from voiced.messages.network import Catalogue, LegEvent, NetworkTrouble, Value
+from voiced.messages.network import Catalogue, LegEvent, NetworkTrouble, ReplaySounds, Value
 from voiced.mind.profiles import File
 from voiced.mind.row import Row
 
@@ -316,7 +316,7 @@ class Tick(Input, frozen=True, kw_only=True):
 AgentInput: TypeAlias = (
     Write | Press | HolderGone | SetMute | SayText | NoteText | Started | Stopping | NetworkReady
     | NetworkLost | InferenceLost | InferenceReady | AudioReady | AudioAbsent | AudioLost
-    | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble
+    | GateMoved | NearAt | Tick | LegEvent | NetworkTrouble | ReplaySounds
     | RegisterTool | UnregisterTool | SetTools | ToolAnswer | ToolProgress | DecideTool
     | ExecutorGone | Recalled | SetAllowance | KeysFound | FilesFound | InstallTold
 )  # fmt: skip

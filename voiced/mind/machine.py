@@ -407,7 +407,7 @@ def end(s: AgentState, trigger: Trigger, reason: str, *, cut: bool) -> None:
 def silence(s: AgentState) -> None:
     """Drop everything queued for the loudspeaker."""
     s.emit(StopSpeaker())
-    s.paused = s.replaying = False
+    s.paused = s.replaying = s.replay_sounds = False
 
 
 def interrupt(s: AgentState) -> None:

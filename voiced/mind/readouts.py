@@ -37,16 +37,21 @@ def enginestatus(s: AgentState) -> str:
 def phase(s: AgentState) -> int:
     """Return the number of the signal `phase`."""
     if s.lifecycle is Lifecycle.DISCONNECTED:
-        return 4 if s.reply.speaking else 0
+        return 4 if _speaking(s) else 0
     if s.muted:
         return 6
-    if s.reply.speaking:
+    if _speaking(s):
         return 4
     if s.lifecycle is not Lifecycle.OPEN:
         return 0 if s.lifecycle is Lifecycle.ENDING else 5
     if s.user_speaking or (s.mode == "push_to_talk" and s.gate_open):
         return 2
     return 3 if s.waiting else 1
+
+
+def _speaking(s: AgentState) -> bool:
+    """Return whether the voice sounds: a mouth that it moves knows no replay from a reply."""
+    return s.reply.speaking or s.replay_sounds
 
 
 def publish(s: AgentState) -> None:
@@ -126,7 +131,7 @@ def signals(s: AgentState, mono_ns: int) -> dict[str, float]:
         "mic_open": float(mic_open(s)),
         "talk": float(s.talk.held),
         "user_speaking": float(s.user_speaking),
-        "assistant_speaking": float(s.reply.speaking),
+        "assistant_speaking": float(_speaking(s)),
         "phase": float(phase(s)),
         "state": float(LABELS.index(s.label)),
         "ok": float(enginestatus(s) == "ready"),

@@ -195,7 +195,8 @@ class AgentState:
         self.paused = False
         self.replayable = False
         self.replaying = False
-        """Replay was asked for; nobody tells when it has sounded."""
+        """Replay was asked for and has not sounded to its end."""
+        self.replay_sounds = False
         self.stopping = False
         self.started = False
         self.gate_open = False

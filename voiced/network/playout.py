@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from voiced.messages.network import Heard, Playing, ReplyHeard
+from voiced.messages.network import Heard, Playing, ReplaySounds, ReplyHeard
 from voiced.network.reply import Item, Reply
 from voiced.network.resample import Resampler, Samples
 from voiced.providers.contract import HeardItem
@@ -96,8 +96,9 @@ class CutDone(NamedTuple):
 
 
 Effect: TypeAlias = (
-    Write | Publish | Complete | FlushTo | Gap | CutDone | Playing | Heard | ReplyHeard
-)
+    Write | Publish | Complete | FlushTo | Gap | CutDone
+    | Playing | Heard | ReplyHeard | ReplaySounds
+)  # fmt: skip
 
 
 class _Hold(NamedTuple):
@@ -229,7 +230,7 @@ class Playout:
         return effects + self.step(o)
 
     def replay(self, o: Observed) -> list[Effect]:
-        """Queue the last complete reply again; nothing is told of it."""
+        """Queue the last complete reply again; that it sounds is all that is told of it."""
         if not self._last:
             return []
         self._replays += 1
@@ -446,7 +447,7 @@ class Playout:
 
     def _playing(self, o: Observed, reply: Reply, item: Item) -> list[Effect]:
         if reply.leg < 0:
-            return []
+            return [ReplaySounds(agent=self.agent, on=True)]
         if reply.latency_s < 0 and reply.user_end_ns and o.read_ns:
             sounded = o.read_ns - (o.read - item.start) * 1_000_000_000 // self._rate
             reply.latency_s = max(0.0, (sounded - reply.user_end_ns) / 1e9)
@@ -492,9 +493,11 @@ class Playout:
             self._last = [(item.rate_in, item.audio) for item in spoken]
 
     def _reply_heard(self, reply: Reply) -> list[Effect]:
-        if reply.leg < 0 or reply.heard_told:
+        if reply.heard_told:
             return []
         reply.heard_told = True
+        if reply.leg < 0:
+            return [ReplaySounds(agent=self.agent, on=False)]
         return [
             ReplyHeard(
                 agent=self.agent,

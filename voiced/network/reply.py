@@ -213,7 +213,7 @@ class Reply:
     """One response of one leg."""
 
     leg: int
-    """-1 = a replay: it sounds and nothing is told of it."""
+    """-1 = a replay: that it sounds is all that is told of it."""
     response: str
     user_end_ns: int = 0
     """When the user's turn ended that it answers; 0 = not known."""

@@ -15,6 +15,7 @@ from voiced.messages.network import (
     LegRefused,
     Note,
     OpenLeg,
+    ReplaySounds,
     Say,
     SendText,
     ShowPicture,
@@ -54,7 +55,7 @@ class Seat:
         lane: LaneSegment,
         device: DeviceSegment,
         clock: Clock,
-        tell: Callable[[LegEvent], None],
+        tell: Callable[[LegEvent | ReplaySounds], None],
         watch: Callable[[asyncio.Task[None]], None],
         roots: Roots = tuple,
     ) -> None:

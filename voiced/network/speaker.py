@@ -8,7 +8,7 @@ from typing import TypeAlias, assert_never
 
 from voiced.lane.seam import Clock
 from voiced.lane.words import Device, Lane, Playback
-from voiced.messages.network import Heard, LegEvent, Playing, ReplyHeard
+from voiced.messages.network import Heard, LegEvent, Playing, ReplaySounds, ReplyHeard
 from voiced.network.playout import (
     Complete,
     CutDone,
@@ -37,11 +37,15 @@ class Loudspeaker:
         agent: its name.
         source: its lane and the device.
         clock: the daemon's.
-        tell: where Playing, Heard and ReplyHeard go.
+        tell: where Playing, Heard, ReplyHeard and ReplaySounds go.
     """
 
     def __init__(
-        self, agent: str, source: Source, clock: Clock, tell: Callable[[LegEvent], None]
+        self,
+        agent: str,
+        source: Source,
+        clock: Clock,
+        tell: Callable[[LegEvent | ReplaySounds], None],
     ) -> None:
         self._source, self._clock, self._tell = source, clock, tell
         lane = source.lane
@@ -167,7 +171,7 @@ class Loudspeaker:
                     lane.put(Lane.GAPS, lane.get(Lane.GAPS) + 1)
                 case CutDone(items):
                     self._resolve(items)
-                case Playing() | Heard() | ReplyHeard():
+                case Playing() | Heard() | ReplyHeard() | ReplaySounds():
                     self._tell(effect)
                 case _:
                     assert_never(effect)
