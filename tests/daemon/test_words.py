@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,10 +256,16 @@ def test_money_is_told_and_the_meter_can_be_zeroed(stage: Stage) -> None:
     stage.par("Resetcostmeter")
     stage.ask(f"{A}/sig/conversation_cost", wanted=lambda usd: usd < 0.005)
     ledger = stage.state_dir / "ledger.jsonl"
-    stage.until(lambda: ledger.exists() and '"meter"' in ledger.read_text(), 10, "the ledger")
-    lines = len(ledger.read_text().splitlines())
+
+    def booked(session: str) -> float:
+        lines = (json.loads(line) for line in ledger.read_text().splitlines())
+        return sum(line["usd"] for line in lines if line["session_id"] == session)
+
+    since = stage.mark()
     stage.disconnect()
-    stage.until(lambda: len(ledger.read_text().splitlines()) > lines, 10, "what was pending")
+    session, _, _, usd = stage.wait(f"{A}/cb/onSessionEnd", since=since).args
+    assert usd > 0.005, "the meter is what was zeroed"
+    stage.until(lambda: abs(booked(session) - usd) < 1e-6, 10, "what was pending")
 
 
 def test_enginestatus_tells_what_is_wrong(stage: Stage) -> None:
