@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from tests.servers import pause
 
 FIRST, LAST = "Qj8wTr0mb", "Zk3vM1lkx"
 """What every planted key begins with, after its vendor's sign, and what it ends with."""
@@ -39,6 +42,8 @@ CREDENTIALS = "credentials"
 """A daemon's folder of credentials, as systemd would make it, beside its state folder."""
 KEY_FOLDERS = frozenset({"keys", CREDENTIALS})
 """Where keys may lie: what is in a folder of this name is not looked through."""
+BEGUN_S = 5.0
+"""What a process gets between fork and exec, on a busy machine."""
 WHOLE = 4 << 20
 """Bytes of a file up to which all of it is looked through; of a longer one this much of each end:
 only sound is that long."""
@@ -108,12 +113,22 @@ def processes(control: int) -> Iterator[tuple[str, bytes]]:
     by the test. A process that hides shows its environment to root alone.
     """
     below = descendants(control)
+    own = _read(Path(f"/proc/{control}/cmdline"))
+    for pid in below:
+        _has_begun(pid, own)
     for pid in (control, *below):
         command = _read(Path(f"/proc/{pid}/cmdline"))
         yield f"the command line of {_title(command)} ({pid})", command
     for pid in below:
         command = _read(Path(f"/proc/{pid}/cmdline"))
         yield f"the environment of {_title(command)} ({pid})", _read(Path(f"/proc/{pid}/environ"))
+
+
+def _has_begun(pid: int, parent: bytes) -> None:
+    """Wait until a process is another program than its parent, whose memory a fork still shows."""
+    deadline = time.monotonic() + BEGUN_S
+    while _read(Path(f"/proc/{pid}/cmdline")) == parent and time.monotonic() < deadline:
+        pause(0.001)
 
 
 def descendants(pid: int) -> list[int]:
