@@ -140,6 +140,13 @@ def test_a_word_that_was_cut_through_is_not_among_the_words_heard() -> None:
         assert rows(t) == ["once upon a time" if words is None else words]
 
 
+def test_a_cut_at_the_end_of_a_line_takes_no_word() -> None:
+    t = transcript()
+    t.assistant_text(reply("once\nupon"), NOW)
+    t.heard(cut(5), NOW)
+    assert rows(t) == ["once\n"]
+
+
 def test_late_words_of_a_cut_item_do_not_grow_it() -> None:
     t = transcript()
     t.assistant_text(reply("one two"), NOW)

@@ -18,7 +18,7 @@ SENDINGS = 3
 SLACK_FRAMES = 24_000
 """Two services place the start of one turn differently; half a second at 48 kHz."""
 
-_BROKEN_WORD = re.compile(r"[\w'’]+$")
+_BROKEN_WORD = re.compile(r"[\w'’]+\Z")
 
 
 class Turn(msgspec.Struct, kw_only=True):
