@@ -49,6 +49,8 @@ mode = "momentary"
 [[agent]]
 name = "voice_agent"
 on_start = "wait"
+[agent.local]
+hangover_ms = 1500  # a sound server stalls on a busy machine, and a stall is silence
 [agent.par]
 Provider = "local"
 """
