@@ -136,6 +136,40 @@ def test_a_disk_that_promises_nothing_gets_no_line_twice(
     assert path.read_text() == "0\n1\n2\n3\n"
 
 
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second disk to be found here")
+def test_a_disk_that_was_told_of_is_not_told_again_once_it_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is open on it fails once more, when its path lies on another disk already."""
+    monkeypatch.setattr(journal_writer, "SYNC_S", 2.0)
+    monkeypatch.setattr(journal_writer, "RETRY_MIN_S", 30.0)
+    told, tried = Told(), threading.Event()
+    mounted = tmp_path / "mounted"
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as one:
+        assert Path(one).stat().st_dev != tmp_path.stat().st_dev
+        mounted.symlink_to(one)
+        path = mounted / "journal.jsonl"
+        writer = Writer(told)
+        writer.submit(Append(path=path, line="first"))
+        until(lambda: path.exists() and path.read_bytes() == b"first\n")
+        with monkeypatch.context() as broken:
+
+            def sync(_fd: int) -> NoReturn:
+                mounted.unlink()
+                mounted.mkdir()
+                tried.set()
+                raise OSError(errno.EROFS, "Read-only file system")
+
+            broken.setattr(os, "fsync", sync)
+            broken.setattr(os, "write", failing)
+            writer.submit(Append(path=path, line="second"))
+            assert tried.wait(WAIT_S)
+            until(lambda: bool(told.sentences))
+        assert writer.close(WAIT_S)
+    assert ["Read-only" in sentence for _path, sentence in told.sentences] == [True]
+    assert path.read_bytes() == b"first\nsecond\n"
+
+
 def test_a_full_queue_drops_and_tells_once(tmp_path: Path) -> None:
     told = Told()
     writer = Writer(told, capacity=3)

@@ -116,6 +116,11 @@ class Appending:
             os.fsync(self._fd)
 
     @property
+    def disk(self) -> int:
+        """The device it lies on, wherever its path leads by now."""
+        return os.fstat(self._fd).st_dev
+
+    @property
     def astray(self) -> bool:
         """Whether its path names another file by now, or none."""
         own = os.fstat(self._fd)

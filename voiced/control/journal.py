@@ -222,7 +222,7 @@ class Writer:
                     self._close_file(job.path)
                     job.work()
         except OSError as error:
-            self._tell(job.path, error)
+            self._tell(job.path, error, _disk_of(job.path))
             if isinstance(job, Finish) and not job.again:
                 del self._troubled[job.path]  # Nothing will tell that it is over.
             return False
@@ -268,7 +268,7 @@ class Writer:
             file.sync()
         except OSError as error:
             self._unsynced.add(path)
-            self._tell(path, error)
+            self._tell(path, error, file.disk)  # Its path may lie on another one by now.
         else:
             if path in self._unsynced:
                 self._unsynced.discard(path)
@@ -281,9 +281,9 @@ class Writer:
             self._unsynced.discard(path)
             file.close()
 
-    def _tell(self, path: Path, error: OSError) -> None:
+    def _tell(self, path: Path, error: OSError, disk: int) -> None:
         """Tell trouble, once for each disk and reason until it is over."""
-        what = (_disk_of(path), error.errno or 0)
+        what = (disk, error.errno or 0)
         known = what in self._troubled.values()
         self._troubled[path] = what
         if known:
