@@ -72,6 +72,7 @@ def leak(daemon: Daemon) -> None:
     since = daemon.mark()
     daemon.send(f"{A}/par/Connect")
     daemon.wait(f"{A}/cb/onError", lambda _, code, said: said == digest(LIKE_NOTHING), since=since)
+    daemon.ask(f"{A}/par/Sessionstate", wanted="active")
     for way in ("print", "log", "trouble", "task"):
         daemon.send(f"{A}/par/Sendtext", way)
         daemon.wait(f"{A}/cb/onError", lambda _, code, said, way=way: said == way, since=since)

@@ -44,6 +44,13 @@ class Client:
             raw = isinstance(message, str | bytes)
             await self._ws.send(message if raw else json.dumps(message))
 
+    def break_off(self, *messages: Any) -> None:
+        """Send frames and hang up without a goodbye, all before anybody can read them."""
+        for message in messages:
+            self._ws.protocol.send_text(json.dumps(message).encode())
+        self._ws.send_data()
+        self._ws.transport.abort()
+
     async def next(self) -> dict[str, Any]:
         """Return the next message."""
         async with asyncio.timeout(DEADLINE_S):

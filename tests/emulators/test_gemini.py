@@ -280,6 +280,28 @@ def test_a_handle_restores_the_conversation_once_the_old_socket_is_closed():
     assert play(test) == "Yes, I remember. You said: My name is Ada."
 
 
+def test_a_connection_that_its_client_broke_off_holds_nobody_up():
+    """Its end is behind a thousand frames that nobody has read yet."""
+
+    async def test(gemini: Gemini):
+        async with g.client(gemini) as client:
+            await opened(client)
+            await client.send(g.typed("My name is Ada."))
+            await client.until(g.complete)
+            await client.until(g.handle)
+            token = client.seen[-1]["sessionResumptionUpdate"]["newHandle"]
+            client.break_off(*[g.audio(bytes(320))] * 1000)
+        async with g.client(gemini) as client:
+            await opened(client, sessionResumption={"handle": token})
+            await client.send(g.typed("Do you remember?"))
+            got = await client.until(g.complete)
+        assert list(gemini.violations) == []
+        assert gemini.records[0].received["realtime_input"] > 100
+        return g.words(got)
+
+    assert play(test) == "Yes, I remember. You said: My name is Ada."
+
+
 def test_a_handle_dies_two_hours_after_its_session():
     async def test(gemini: Gemini):
         async with g.client(gemini) as client:

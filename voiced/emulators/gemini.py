@@ -49,6 +49,16 @@ class Gemini(Emulator):
         """The emulator's own time, seconds."""
         return asyncio.get_running_loop().time() * self.speed
 
+    async def catch_up(self) -> None:
+        """Wait until what the clients have sent was received.
+
+        One that has hung up, and is back, is not told that it has not: the end of its connection
+        may wait here behind its last frames.
+        """
+        for known in self.conversations:
+            if known.link is not None:
+                await known.link.caught_up()
+
     def admit(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer | None:
         """Refuse a wrong address with 404, no key with 403, a wrong one with 400."""
         found = _PATH.fullmatch(path)

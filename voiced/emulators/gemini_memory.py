@@ -16,6 +16,7 @@ import msgspec
 from voiced.emulators.bill import Bill
 from voiced.emulators.gemini_told import ModalityTokenCount, UsageMetadata
 from voiced.emulators.gemini_wire import Setup
+from voiced.emulators.link import Link
 
 AUDIO_PER_S: Final = 25
 """Tokens of a second of audio, either way."""
@@ -105,8 +106,8 @@ class Conversation:
         self.connected_s = 0.0
         """How long its earlier connections lasted."""
         self.saw_video = False
-        self.open = False
-        """Whether a connection holds it now."""
+        self.link: Link | None = None
+        """The connection that holds it now."""
         self.ended_s = 0.0
 
     @property
@@ -154,7 +155,7 @@ class Handles:
         if handle is None:
             return None
         known = handle.conversation
-        return known if known.open or now_s - known.ended_s <= HANDLE_S else None
+        return known if known.link is not None or now_s - known.ended_s <= HANDLE_S else None
 
     def resume(self, text: str) -> Conversation:
         """Set the conversation back to the moment of its handle and return it."""

@@ -166,6 +166,8 @@ class GeminiSession(Session):
         try:
             while True:
                 frame = await self.link.receive()
+                if not self._is_set_up:
+                    await self.emulator.catch_up()
                 if not self._over:
                     self._take_frame(frame)
         finally:
@@ -276,7 +278,7 @@ class GeminiSession(Session):
         self._over = True
         if self._is_set_up:
             known = self.conversation
-            known.open, known.ended_s = False, self.now_s
+            known.link, known.ended_s = None, self.now_s
             known.lost = frozenset(self.calls.open)
             known.connected_s += self.link.age_s * self.emulator.speed
 
@@ -295,7 +297,7 @@ class GeminiSession(Session):
         else:
             self.conversation = Conversation(len(self.emulator.conversations) + 1, name)
             self.emulator.conversations.append(self.conversation)
-        self.conversation.open = self._is_set_up = True
+        self.conversation.link, self._is_set_up = self.link, True
         self._input = Input(self)
         self.link.spawn(self._ready(), "ready")
 
@@ -315,7 +317,7 @@ class GeminiSession(Session):
         elif known.model != name:
             rule = f"continues a conversation with {known.model}"
             yield Finding(path=f"{path}.handle", rule=rule, code=1007)
-        elif known.open:
+        elif known.link is not None:
             rule = "the connection before is still open: close it first"
             yield Finding(path=f"{path}.handle", rule=rule, code=1011, reason=UNAVAILABLE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 from collections.abc import Coroutine, Mapping
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from voiced.emulators.half_open import deafen
 from voiced.emulators.script import Connection
@@ -78,6 +80,7 @@ class Link:
         self._clear = asyncio.Event()
         self._clear.set()
         self._opened = asyncio.get_running_loop().time()
+        self._received, self._ended = asyncio.Event(), False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -86,12 +89,31 @@ class Link:
         """How long it has been open, real seconds."""
         return asyncio.get_running_loop().time() - self._opened
 
+    async def caught_up(self) -> None:
+        """Wait until all was received that the client has sent up to now, its end too."""
+        link = self._ws.transport.get_extra_info("socket")
+        while not self._ended:
+            if self._ws.state is State.OPEN and not select.select([link], [], [], 0)[0]:
+                return
+            await self._received.wait()
+
     async def receive(self) -> str | bytes:
         """Return the client's next frame.
 
         Raises:
             ConnectionClosed: there is none any more.
         """
+        try:
+            frame = await self._next()
+        except BaseException:
+            self._ended = True
+            raise
+        finally:
+            self._received.set()
+            self._received.clear()
+        return frame
+
+    async def _next(self) -> str | bytes:
         taking = asyncio.create_task(self._recv())
         waiting: set[asyncio.Future[Any]] = {taking, self._failed}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -163,10 +185,10 @@ class Link:
         """Do something beside the reading, until the connection ends; its failure ends that too."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._work_ended)
         return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _work_ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
