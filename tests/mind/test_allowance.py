@@ -7,7 +7,7 @@ import math
 from voiced.messages import network as wire
 from voiced.mind import inputs
 
-from .hand import Hand
+from .hand import Hand, card
 
 SPENT = "budget.day (5 USD) is spent: it begins anew at 04:00"
 
@@ -85,6 +85,52 @@ def test_a_text_that_the_budget_does_not_pay_for_is_not_sent():
     assert [text for role, text in hand.words() if role == "user"] == ["one", "two"], (
         "nothing typed is lost"
     )
+
+
+def test_text_typed_into_a_reply_waits_for_its_account():
+    hand = Hand(card(text_waits=True)).start().connected()
+    hand.write("Costbudget", 0.1)
+    hand.press("Sendtext", "one")
+    hand.press("Sendtext", "two")
+    assert sent(hand) == ["one"], "nobody knows yet what it costs"
+    hand.leg_event(wire.ResponseStarted, response="r1", texts=1)
+    hand.press("Sendtext", "three")
+    hand.leg_event(wire.Usage, response="r1", usd=0.01, again_usd=0.005)
+    assert sent(hand) == ["one"]
+    hand.leg_event(wire.ResponseDone, response="r1", status="completed")
+    assert sent(hand) == ["one", "two", "three"]
+    hand.press("Sendtext", "four")
+    hand.leg_event(wire.ResponseStarted, response="r2", texts=3)
+    hand.leg_event(wire.Usage, response="r2", usd=0.08, again_usd=0.02)
+    hand.leg_event(wire.ResponseDone, response="r2", status="completed")
+    assert sent(hand) == ["one", "two", "three"], "0.11 of 0.1"
+    assert hand.state == "ending"
+    assert "does not pay for another reply" in hand.callbacks("onError")[-1][2]
+    assert [text for role, text in hand.words() if role == "user"] == [
+        "one", "two", "three", "four",
+    ]  # fmt: skip
+
+
+def test_without_a_budget_text_waits_for_nothing():
+    hand = Hand(card(text_waits=True)).start().connected()
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.press("Sendtext", "one")
+    hand.press("Sendtext", "two")
+    assert sent(hand) == ["one", "two"]
+
+
+def test_text_that_waits_for_an_account_outlives_its_connection():
+    hand = Hand(card(text_waits=True)).start().connected()
+    hand.write("Costbudget", 0.1)
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.press("Sendtext", "one")
+    hand.closed()
+    hand.opened()
+    assert sent(hand) == ["one"]
+
+
+def sent(hand: Hand) -> list[str]:
+    return [text.text for text in hand.sent_of(wire.SendText)]
 
 
 def test_what_does_not_pay_for_another_reply_is_not_spent_on_half_of_one():

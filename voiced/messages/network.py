@@ -230,6 +230,8 @@ class ProviderCard(Message, frozen=True, kw_only=True):
     """False: its turn detection may decide that a spoken turn needs no answer."""
     answers_results: bool = True
     """False: no reply of its own follows a tool's result."""
+    text_waits: bool = False
+    """Text typed into a running reply is answered behind it, by a reply of its own."""
     updates_tools: bool = True
     """False: other tools are taken with the next connection alone."""
     models: list[str] = []

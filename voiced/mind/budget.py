@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from voiced.mind import machine
+import math
+
+from voiced.messages.network import SendText
+from voiced.mind import machine, watch
 from voiced.mind.session import Lifecycle, Trigger
 from voiced.mind.state import AgentState
 
@@ -19,6 +22,32 @@ def spent(s: AgentState) -> bool:
         sentence = _too_little(own)
     _end(s, sentence)
     return True
+
+
+def holds_text(s: AgentState) -> bool:
+    """Return whether typed text waits here for the account of the reply before it.
+
+    A service that answers it behind the running reply would begin in the very moment that one ends,
+    before anybody has seen what it cost.
+    """
+    if s.card is None or not s.card.text_waits or math.isinf(s.budget_left):
+        return False
+    return s.reply.running or bool(s.transcript.turns.waiting_texts())
+
+
+def send_held(s: AgentState) -> bool:
+    """Send the typed text that waited for an account, if it is there and leaves enough."""
+    if s.lifecycle is not Lifecycle.OPEN or s.session is None or s.session.closing:
+        return False
+    if s.card is None or not s.card.text_waits or holds_text(s):
+        return False
+    texts = s.transcript.take_unsent(s.leg)
+    if texts and pays_for_text(s):
+        for turn in texts:
+            s.send(SendText(agent=s.name, leg=s.leg, text=turn.text))
+            watch.text_sent(s)
+        s.waiting = True
+    return bool(texts)
 
 
 def pays_for_text(s: AgentState) -> bool:

@@ -147,8 +147,9 @@ def _send_text(s: AgentState, command: Press) -> None:
         case Lifecycle.OPEN if s.session is not None and s.session.closing:
             _no_session(s, command.origin, command.name, "it is saying goodbye; Connect afterwards")
         case Lifecycle.OPEN:
-            s.emit(*s.transcript.typed(s.leg, text, s.now, unsent=False))
-            if not budget.pays_for_text(s):
+            held = budget.holds_text(s)
+            s.emit(*s.transcript.typed(s.leg, text, s.now, unsent=held))
+            if held or not budget.pays_for_text(s):
                 return
             s.send(wire.SendText(agent=s.name, leg=s.leg, text=text))
             watch.text_sent(s)

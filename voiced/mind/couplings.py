@@ -235,6 +235,7 @@ COUPLINGS = (
     _heard_by,
     _talk_max,
     budget.spent,
+    budget.send_held,
     _no_wish,
     _one_turn,
     _closing,

@@ -355,6 +355,7 @@ TUNABLE: dict[str, object] = {
     "RESPONSE_TIMEOUT_S": 30.0,
     "ANSWERS_EVERY_TURN": True,
     "ANSWERS_RESULTS": True,
+    "TEXT_WAITS": False,
     "UPDATES_TOOLS": True,
     "BILLING_URL": "",
     "PRICING_URL": "",
@@ -375,7 +376,8 @@ models that think; 0 = never. A service that hears a turn and decides not to ans
 `user_turn_dropped`, or by an empty reply (`response_started`, `response_done`). One that says
 nothing at all sets ANSWERS_EVERY_TURN False: then only typed text, tool results and turns by
 push-to-talk are waited for. ANSWERS_RESULTS False: a tool is called on the way, and no reply
-follows its result. UPDATES_TOOLS False: an open connection keeps the tools that it was opened with;
+follows its result. TEXT_WAITS: what is typed into a reply is answered behind it, by a reply of its
+own; under a budget it is then sent once that reply's account is known. UPDATES_TOOLS False: an open connection keeps the tools that it was opened with;
 the operator is told that others count from the next one on.
 """
 
@@ -409,6 +411,7 @@ def check(module: object) -> list[str]:
     found.optional_flag("TELLS_SPEECH")
     found.optional_flag("ANSWERS_EVERY_TURN")
     found.optional_flag("ANSWERS_RESULTS")
+    found.optional_flag("TEXT_WAITS")
     found.optional_flag("UPDATES_TOOLS")
     for name, call in REQUIRED.items():
         found.function(name, call, required=True)

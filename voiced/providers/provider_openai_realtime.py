@@ -49,6 +49,7 @@ METERING = "token"
 CATCHUP_PACE = 4.0
 PREROLL_MS = 300
 HEARD_MARGIN_MS = 20
+TEXT_WAITS = True
 CONNECT_TIMEOUT_S = 15.0
 BILLING_URL = "https://platform.openai.com/usage"
 PRICING_URL = "https://openai.com/api/pricing/"

@@ -157,6 +157,7 @@ def card_of(name: str, provider: Provider) -> ProviderCard:
         response_timeout_s=_number(provider, "RESPONSE_TIMEOUT_S"),
         answers_every_turn=bool(constant(provider, "ANSWERS_EVERY_TURN")),
         answers_results=bool(constant(provider, "ANSWERS_RESULTS")),
+        text_waits=bool(constant(provider, "TEXT_WAITS")),
         updates_tools=bool(constant(provider, "UPDATES_TOOLS")),
         models=models,
         voices=voices or [],
