@@ -139,7 +139,7 @@ class Walk(RuleBasedStateMachine):
     )  # fmt: skip
     def begin(self, connect: bool, muted: bool, up: bool) -> None:
         self.hand = Hand(
-            card("local"),
+            card("local", text_waits=True),
             card("timed", metering="wallclock", max_session_s=40, resumption="native",
                  key_server="timed", pricing={"small": wire.Price(wallclock_usd_min=0.06)},
                  answers_every_turn=False, response_timeout_s=7.0),

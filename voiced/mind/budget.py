@@ -36,16 +36,15 @@ def holds_text(s: AgentState) -> bool:
 
 
 def send_held(s: AgentState) -> bool:
-    """Send the typed text that waited for an account, if it is there and leaves enough."""
+    """Send the first typed text that waited for an account, if it is there and leaves enough."""
     if s.lifecycle is not Lifecycle.OPEN or s.session is None or s.session.closing:
         return False
     if s.card is None or not s.card.text_waits or holds_text(s):
         return False
-    texts = s.transcript.take_unsent(s.leg)
+    texts = s.transcript.take_unsent(s.leg, 1)  # Of several sent now, the next one would queue.
     if texts and pays_for_text(s):
-        for turn in texts:
-            s.send(SendText(agent=s.name, leg=s.leg, text=turn.text))
-            watch.text_sent(s)
+        s.send(SendText(agent=s.name, leg=s.leg, text=texts[0].text))
+        watch.text_sent(s)
         s.waiting = True
     return bool(texts)
 

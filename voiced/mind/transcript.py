@@ -272,9 +272,9 @@ class Transcript:
             self.turns.sent(turn, leg)
         return self._show(turn, now)
 
-    def take_unsent(self, leg: int) -> list[Turn]:
-        """Return what was typed for the next leg; it counts as sent to `leg` from now on."""
-        waiting = [t for t in self.turns.all if t.unsent]
+    def take_unsent(self, leg: int, most: int | None = None) -> list[Turn]:
+        """Return the first `most` texts that wait; they count as sent to `leg` from now on."""
+        waiting = [t for t in self.turns.all if t.unsent][:most]
         for turn in waiting:
             self.turns.sent(turn, leg)
         return waiting

@@ -51,7 +51,6 @@ METERING = "token"
 CATCHUP_PACE = 4.0
 PREROLL_MS = 300
 HEARD_MARGIN_MS = 20
-TEXT_WAITS = True
 CONNECT_TIMEOUT_S = 15.0
 BILLING_URL = "https://console.x.ai/usage"
 PRICING_URL = "https://x.ai/api#pricing"
