@@ -377,8 +377,9 @@ models that think; 0 = never. A service that hears a turn and decides not to ans
 nothing at all sets ANSWERS_EVERY_TURN False: then only typed text, tool results and turns by
 push-to-talk are waited for. ANSWERS_RESULTS False: a tool is called on the way, and no reply
 follows its result. TEXT_WAITS: what is typed into a reply is answered behind it, by a reply of its
-own; under a budget it is then sent once that reply's account is known. UPDATES_TOOLS False: an open connection keeps the tools that it was opened with;
-the operator is told that others count from the next one on.
+own; under a budget it is then sent once that reply's account is known. UPDATES_TOOLS False: an open
+connection keeps the tools that it was opened with; the operator is told that others count from the
+next one on.
 """
 
 
