@@ -149,6 +149,26 @@ def test_a_tool_typed_text_a_picture_a_note_and_words_to_be_said() -> None:
     run(scene)
 
 
+@pytest.mark.parametrize("choice", ["set_light", "required"])
+def test_a_turn_that_must_call_a_tool_is_answered_after_it(choice: str) -> None:
+    async def scene() -> None:
+        recorder = Recorder()
+        async with (
+            service(Connection()) as emulator,
+            talking(emulator, recorder, {"tool_choice": choice}, tools=(LIGHT,)) as conn,
+        ):
+            for turn in (1, 2):
+                await provider.send_text(conn, "Make it blue.")
+                await recorder.told("tool_call", turn)
+                call = recorder.named("tool_call")[-1]
+                await provider.send_tool_response(conn, call[1], call[2], True, "it is blue")
+                await recorder.told("response_done", 2 * turn)
+            assert len(recorder.named("tool_call")) == 2
+            assert recorder.words().count("The tool says: it is blue") == 2
+
+    run(scene)
+
+
 def test_history_is_primed_and_its_last_row_answered() -> None:
     rows = [
         HistoryRow(role="user", text="My name is Ada."),

@@ -166,7 +166,7 @@ class Replies:
         if isinstance(choice, wire.ChosenFunction):
             return Plan(calls=[Call(name=choice.name)])
         last = session.conversation.last()
-        if choice == "required" and names and (last is None or last.type == "message"):
+        if choice == "required" and names:
             return Plan(calls=[Call(name=names[0])])
         said = await session.words_of(last) if last is not None else ""
         tool = session.emulator.script.called_by(said)

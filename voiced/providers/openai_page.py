@@ -124,7 +124,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     tool_choice: Annotated[
         str,
         page.row(
-            "auto, none, required, or the name of the tool to be called",
+            "auto, none, required, or the name of the tool that a turn calls; behind its result "
+            "the voice is free",
             options=["auto", "none", "required"],
         ),
     ] = "auto"

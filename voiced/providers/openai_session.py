@@ -34,6 +34,7 @@ def terms(values: Values, *, push_to_talk: bool) -> Terms:
         answers=page.create_response,
         interrupts=page.interrupt_response and bargein,
         bargein=bargein,
+        forces_calls=page.tool_choice.strip() not in ("", "auto", "none"),
         trailing_ms=ends_after + _SPARE_MS,
     )
 

@@ -21,7 +21,14 @@ from voiced.providers.realtime_dialect.client import ClientEvent
 from voiced.providers.realtime_dialect.dialect import Dialect, Terms
 from voiced.providers.realtime_dialect.hearing import Hearing
 from voiced.providers.realtime_dialect.items import Items, named
-from voiced.providers.realtime_dialect.responses import CLOSED_KEPT, TOKEN, UNKNOWN, Responses
+from voiced.providers.realtime_dialect.responses import (
+    CLOSED_KEPT,
+    LATE,
+    RESULT,
+    TOKEN,
+    UNKNOWN,
+    Responses,
+)
 from voiced.providers.realtime_dialect.troubles import Troubles
 
 TYPED = "it"
@@ -95,7 +102,9 @@ class Conversation:
         self.session_id = self.conversation_id = ""
         self.expires_at = 0.0
         self.spoken = False
-        self.responses = Responses(self.send, lambda: self.calls.waited_for)
+        self.responses = Responses(
+            self.send, lambda: self.calls.waited_for, lambda: self.terms.forces_calls
+        )
         self.items = Items(dialect.rate_out)
         self.calls = Calls()
         self.hearing = Hearing(self)
@@ -222,7 +231,7 @@ class Conversation:
             # Another connection's call, or one whose answer was not waited for: a call takes one
             # output, so this one comes as words.
             words = f"Result of the tool {name} ({call_id}): {text}"
-            self.responses.want(self._put("system", [client.InputText(text=words)], "late"))
+            self.responses.want(self._put("system", [client.InputText(text=words)], LATE))
         elif call.output is None:
             call.output = text
             self._send_results(call.response)
@@ -506,7 +515,7 @@ class Conversation:
         if complete and self.dialect.waits_to_go_on:
             self._hold_for_playback()
         for call in ready:
-            name = self.name("out")
+            name = self.name(RESULT)
             assert call.output is not None
             self.create(client.OutputItem(id=name, call_id=call.id, output=call.output), name)
             if complete and call is ready[-1]:

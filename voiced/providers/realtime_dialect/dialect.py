@@ -40,6 +40,8 @@ class Terms(msgspec.Struct, kw_only=True):
     """The service stops its reply by itself when the user speaks."""
     bargein: bool = True
     """The user may speak into a reply."""
+    forces_calls: bool = False
+    """The service makes every reply call a tool, unless a request says otherwise."""
     trailing_ms: int = 0
     """Silence that lets the service find a turn's end when the microphone is paused within it."""
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from voiced.providers.realtime_dialect.client import (
     ClientEvent,
@@ -30,6 +31,8 @@ TOKEN = "voiced"
 """Key in a reply's metadata that holds which of our requests it answers."""
 CLOSED_KEPT = 64
 """Replies whose stragglers are known."""
+RESULT, LATE = "out", "late"
+"""How the names of items begin that bring a tool's result: the call's own, and one in words."""
 UNKNOWN = "?"
 """Stands for a reply of which only the service knows."""
 
@@ -47,6 +50,7 @@ class Responses:
     Args:
         send: takes client events.
         incomplete: whether results are missing without which nothing can be answered.
+        forced: whether the session makes every reply call a tool.
 
     Attributes:
         active: the reply that runs; "" = none.
@@ -54,11 +58,14 @@ class Responses:
     """
 
     def __init__(
-        self, send: Callable[[ClientEvent], None], incomplete: Callable[[], bool] = lambda: False
+        self,
+        send: Callable[[ClientEvent], None],
+        incomplete: Callable[[], bool] = lambda: False,
+        forced: Callable[[], bool] = lambda: False,
     ) -> None:
         self.active = ""
         self.requested = ""
-        self._send, self._incomplete = send, incomplete
+        self._send, self._incomplete, self._forced = send, incomplete, forced
         self._wants: dict[str, _Want] = {}
         self._says: deque[ResponseParameters | ClientEvent] = deque()
         self._said: dict[str, ResponseParameters | ClientEvent] = {}
@@ -146,7 +153,7 @@ class Responses:
             return
         metadata = {TOKEN: token}
         if said is None:
-            parameters = ResponseParameters(metadata=metadata)
+            parameters = ResponseParameters(metadata=metadata, tool_choice=self._choice())
             for want in self._wants.values():
                 want.request = want.request or token
         else:
@@ -159,6 +166,16 @@ class Responses:
             )
         self.requested = token
         self._send(ResponseCreate(event_id=token, response=parameters))
+
+    def _choice(self) -> str | UnsetType:
+        """Return whether the reply is free to speak where the session's would have to call.
+
+        A reply to results alone that had to call again would bring the next result, without end
+        and without a word.
+        """
+        owed = (item for item, want in self._wants.items() if not want.request)
+        free = self._forced() and all(item.split("_")[0] in (RESULT, LATE) for item in owed)
+        return "auto" if free else UNSET
 
     # --- what the service says of replies
 
