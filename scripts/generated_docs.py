@@ -9,7 +9,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PAGES = {
     "docs/addresses.md": ("voiced.cli", "addresses", "--markdown"),
+    "docs/emulators.md": ("voiced.emulators.reference",),
     "docs/lifecycle.md": ("voiced.mind.diagram",),
+    "docs/providers.md": ("voiced.cli", "providers", "--markdown", "docs/providers.md"),
 }
 """A page, and the module with arguments that prints it."""
 
