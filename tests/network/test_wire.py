@@ -99,6 +99,29 @@ def test_it_greets_and_takes_nothing_before_its_own_ready(portable):
     connected(test, portable)
 
 
+def test_a_process_that_never_read_the_hello_is_greeted_again():
+    """Its predecessor read it and died: nobody else would ever say it."""
+
+    async def test(wire, far, troubles):
+        hello = far.receive()
+        for instance in (101, 102):
+            far.ready(0, instance=instance)
+            await settled()
+            assert far.receive() == hello
+        far.ready(hello.generation, instance=102)
+        assert await asyncio.wait_for(wire.ready(), 5) == 102
+        far.ready(0, instance=103)  # one that ends after its answer, and the next after its hello
+        await settled()
+        assert far.receive() == hello
+        far.ready(0, instance=104)
+        await settled()
+        assert far.receive() == hello
+        far.ready(hello.generation, instance=104)
+        assert await asyncio.wait_for(wire.ready(), 5) == 104
+
+    connected(test)
+
+
 def test_another_instance_means_that_every_conversation_is_lost():
     async def test(wire, far, troubles):
         got: list = []

@@ -3,7 +3,8 @@
 The socket outlives both processes. This side says `Hello` with a generation of its own and drops
 everything it reads before the `Ready` that carries it: that was meant for a predecessor. A `Ready`
 of another process id than the last means that inference was started anew and every conversation is
-gone.
+gone. A `Ready` that answers nobody, while an answer is awaited, is a process that never read this
+`Hello`: its predecessor may have read it and died of something else, so it is said again.
 """
 
 from __future__ import annotations
@@ -173,6 +174,10 @@ class InferenceWire:
                 logger.info("< ready instance=%d", ready.instance)
                 self._instance = ready.instance
                 self._ready.set()
+            elif ready.generation == 0 and self._greeting is not None:
+                # Where the first Hello still lies unread the second changes nothing: both are read
+                # before whatever is said to the answer.
+                self._greet()
             return
         if ready.instance == self._instance:
             return
