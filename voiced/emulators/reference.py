@@ -61,13 +61,13 @@ the second line that it prints is the variable with which a client trusts it.
 ## Scripts
 
 A script is a TOML file, or JSON with the same names (`--script`). Everything may be left out. This
-one has a tool called by word, and breaks the link in the middle of the second reply:
+one calls the tool of [tools.md](tools.md) by word, and breaks the link in the middle of the second reply:
 
 ```toml
 [[tool]]
 words = ["light", "lamp"]
-name = "set_light"
-arguments = { colour = "blue" }
+name = "set_lights"
+arguments = { color = "blue", level = 0.5 }
 
 [[connection]]
 heard = [{ text = "Turn the light blue.", revisions = ["Turn", "Turn the night"] }]
