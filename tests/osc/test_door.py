@@ -657,10 +657,26 @@ def test_admin_addresses_are_for_admins(open_door: OpenDoor) -> None:
     [({}, 0), ({"bind": "0.0.0.0"}, 1), ({"bind": "0.0.0.0", "allow": ("10.0.0.0/8",)}, 0),
      ({"bind": "host"}, 1), ({"port": 70_000}, 1), ({"allow": ("x",), "admin": ("y",)}, 2),
      ({"targets": (TargetConfig(host="h", port=0, send=("a",)),)}, 2),
-     ({"rates": RatesConfig(connect=0)}, 1)],
+     ({"rates": RatesConfig(connect=0)}, 1),
+     ({"targets": (TargetConfig(host="127.0.0.1", port=9370),)}, 1),
+     ({"targets": (TargetConfig(host="localhost", port=9370),)}, 1),
+     ({"targets": (TargetConfig(host="10.0.0.7", port=9370),)}, 0)],
 )  # fmt: skip
 def test_settings_that_cannot_be_used_are_all_told(more: dict[str, Any], count: int) -> None:
     assert len(problems(OscConfig(**more))) == count
+
+
+def test_a_door_that_is_its_own_listener_does_not_talk_to_itself(
+    door: Running, udp: Udp, surface: FakeSurface
+) -> None:
+    """`/voiced/mute`, told to itself, would be a wish that is answered, and so on for ever."""
+    for _ in range(2):
+        door.call(lambda: door.door.send(("127.0.0.1", door.port), built("/voiced/mute", 1)))
+        udp.done()
+    assert udp.ask("/voiced/mute") == [0]
+    assert door.door.dropped == 2
+    (line,) = [line for line in surface.lines if "itself" in str(line)]
+    assert str(door.port) in str(line)
 
 
 # --- floods

@@ -31,7 +31,7 @@ from voiced.control.osc.peer import PATTERNS_PER_S, SHELL, Destination, OscArgs,
 from voiced.control.osc.publish import Publisher
 from voiced.control.osc.refusals import listen_for_refusals, refused_destinations
 from voiced.control.osc.replies import Replies
-from voiced.control.osc.settings import OscConfig
+from voiced.control.osc.settings import OscConfig, is_here
 from voiced.control.osc.signals import SignalClock
 from voiced.control.osc.streams import MAX_STREAMS, Stream
 from voiced.control.osc.surface import PAR, Surface
@@ -94,7 +94,8 @@ class OscDoor:
         self._resolving: asyncio.Task[None] | None = None
         self._beats = 0
         self.dropped = 0
-        """Packets from hosts that may not talk to this door."""
+        """Packets from hosts that may not talk to this door, and its own."""
+        self._told_own = False
         self._listeners = Listeners(self._wire)
         self._listeners.restore(saved, time.time())
         self._replies = Replies(surface, self._listeners, self._now)
@@ -374,7 +375,7 @@ class OscDoor:
                 self._refusals(sock)
                 continue
             if source != last:
-                if not self._hosts[source[0]][0]:
+                if not self._hosts[source[0]][0] or self._is_own(sock, source):
                     self.dropped += 1
                     continue
                 last, peer = source, self._peers[source[:2]]
@@ -385,6 +386,23 @@ class OscDoor:
         # More is waiting: a flood. Its writes are acted on at a pace of their own.
         if self._flush_timer is None:
             self._flush_timer = self._loop.call_later(FLOOD_FLUSH_S, self._flush)
+
+    def _is_own(self, sock: socket.socket, source: tuple[str, int]) -> bool:
+        """Whether this door sent it: a listener was named that is the door itself.
+
+        Taken, it would be answered for ever: what is told of a value is a wish when it comes back.
+        """
+        host, port = sock.getsockname()[:2]
+        if source[1] != port or (source[0] != host and not is_here(source[0])):
+            return False
+        if not self._told_own:
+            self._told_own = True
+            self._replies.log(
+                "warning",
+                f"! osc: what voiced sends to port {port} comes back to itself and is dropped: "
+                "name the port where your patch listens",
+            )
+        return True
 
     def _take(self, peer: Peer, packet: bytes) -> None:
         if not self._inbox.take(peer, packet):

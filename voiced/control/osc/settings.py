@@ -71,6 +71,11 @@ def problems(config: OscConfig) -> list[str]:
     for number, target in enumerate(config.targets):
         if not 1 <= target.port <= 65535:
             found.append(f"osc.targets[{number}].port takes 1 to 65535, not {target.port}")
+        if target.port == config.port and is_here(target.host):
+            found.append(
+                f"osc.targets[{number}].port = {target.port} is voiced's own, which would talk to "
+                "itself: name the port where your patch listens"
+            )
         for pattern in target.send + target.skip:
             if not pattern.startswith("/"):
                 found.append(f'osc.targets[{number}]: a pattern begins with "/", not {pattern!r}')
@@ -78,3 +83,11 @@ def problems(config: OscConfig) -> list[str]:
         if getattr(config.rates, name) < 1:
             found.append(f"osc.rates.{name} takes 1 or more a minute")
     return found
+
+
+def is_here(host: str) -> bool:
+    """Whether this names the machine itself, by loopback."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
