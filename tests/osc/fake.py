@@ -63,12 +63,13 @@ class FakeSurface:
         self.max_costbudget = 0.0
         self.door: OscDoor | None = None
         self._performing = False
+        self.learned = True
 
     def agents(self) -> Sequence[str]:
         return self._agents
 
     def pages(self, agent: str) -> Sequence[str]:
-        return ("par", "local")
+        return ("par", "local") if self.learned else ("par",)
 
     def names(self, agent: str, page: str) -> Sequence[str]:
         return tuple({"par": ROWS, "local": PAGE}.get(page, {}))

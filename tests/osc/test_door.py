@@ -91,6 +91,20 @@ def test_money_is_refused_out_of_range(udp: Udp, surface: FakeSurface) -> None:
     assert surface.value("voice_agent", "par", "Costbudget") == 0.0
 
 
+def test_a_drop_in_is_chosen_while_voiced_starts_and_a_page_asked_for_again(
+    udp: Udp, surface: FakeSurface
+) -> None:
+    provider = "/voice_agent/par/Provider"
+    assert udp.refused(provider, "parrot") == "bad_value"
+    surface.learned = False
+    assert udp.ask(provider, "Local") == ["local"]
+    assert udp.refused(provider, "no name") == "bad_value"
+    udp.send("/voice_agent/parrot/pitch", 2.0)
+    assert udp.until("/voiced/error")[-1][1][2].endswith("send this again in a second.")
+    udp.send(provider, "parrot")
+    assert udp.ask(provider) == ["parrot"]
+
+
 NAN, INF = struct.unpack(">f", b"\x7f\xc0\0\0")[0], float("inf")
 
 

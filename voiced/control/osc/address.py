@@ -114,11 +114,21 @@ def resolve(surface: Surface, address: str) -> Meaning:
     if entry is None:
         if below.startswith(_OUT_ONLY):
             return OutOnly(daemon=False)
+        if rest and not is_learned(surface, first):
+            return Nowhere(
+                "voiced is starting and does not know the providers' pages yet: send this again in "
+                "a second", ""
+            )  # fmt: skip
         known = tuple(w for w, a in AGENT_WORDS.items() if a.takes is not None)
         return Nowhere(f"there is no address {address[:64]!r}", below, (*known, "par", "sig"))
     if entry.takes is None:
         return OutOnly(daemon=False)
     return AtAgent(first, below, entry)
+
+
+def is_learned(surface: Surface, agent: str) -> bool:
+    """Whether the providers are known: before that there is the page of common names alone."""
+    return len(surface.pages(agent)) > 1
 
 
 def _daemon(below: str) -> Meaning:

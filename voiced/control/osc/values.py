@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
-from voiced.control.osc.address import AtParameter
+from voiced.control.osc.address import AtParameter, is_learned
 from voiced.control.osc.codec import MAX_TEXT, Argument
 from voiced.control.osc.limits import Recent, Window
 from voiced.control.osc.peer import OscArgs, Peer
@@ -35,6 +36,7 @@ PULSES_PER_S: Final = 20
 """Of one pulse from one sender: nobody presses faster, and each costs the mind a millisecond.
 
 Those that osc.rates counts are held back by that alone: words are sent by programs too."""
+_DROP_IN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _COUNTED: Final = {"Connect": "connect", "Restart": "connect", "Sendtext": "sendtext"}
 
 
@@ -164,10 +166,21 @@ class Values:
             )
         return None
 
+    def _unlearned(
+        self, agent: str, args: Sequence[Argument], known: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Return the name of a drop-in that is taken unseen: voiced starts and knows none yet."""
+        if is_learned(self._surface, agent) or len(args) != 1 or not isinstance(args[0], str):
+            return ()
+        name = args[0]
+        return (name,) if _DROP_IN.fullmatch(name) and name.lower() not in known else ()
+
     def _coerce(self, at: AtParameter, row: Row, args: Sequence[Argument]) -> Coerced | Refusal:
         options = None
         if row.kind is Kind.MENU or row.listed:
             options = self._surface.options(at.agent, at.page, row.name)
+            if at.page == PAR and row.name == "Provider":
+                options = (*options, *self._unlearned(at.agent, args, options))
         coerced = coerce(row, args, options)
         if isinstance(coerced, Coerced) and row.is_path(coerced.value):
             inside = self._surface.allowed_path(row, str(coerced.value))
