@@ -106,6 +106,28 @@ def test_words_that_come_while_the_next_turn_is_spoken_begin_it() -> None:
     assert second.frame > first.frame + len(part)
 
 
+def test_final_words_before_the_silence_is_long_leave_no_turn_behind() -> None:
+    """A connection lost then would have the next one hear, and answer, the same words again."""
+    speech, part = Speech(), recording("lv_0880.wav")
+    begun = hear(np.concatenate([silence(1), part, silence(0.3)]), speech)
+    (ended,) = speech.words(final=True)
+    assert [type(one) for one in begun] == [Started]
+    assert isinstance(ended, Ended)
+    assert begun[0].frame < ended.frame < RATE + len(part) + 0.1 * RATE
+    after = np.concatenate([silence(NO_WORDS_S + 1), part])
+    (following,) = speech.hear(RATE + len(part) + int(0.3 * RATE), after, RATE)
+    assert isinstance(following, Started)
+    assert following.frame > RATE + len(part) + NO_WORDS_S * RATE
+
+
+def test_the_next_turn_begins_behind_the_pause_that_ended_the_last() -> None:
+    speech, part = Speech(), recording("lv_0880.wav")
+    hear(np.concatenate([silence(1), part, silence(0.4), part[: 2 * RATE]]), speech)
+    (second,) = speech.words(final=True)
+    assert isinstance(second, Started)
+    assert second.frame > RATE + len(part) * 0.9
+
+
 def test_what_no_words_follow_was_no_speech() -> None:
     part = recording("lv_0880.wav")
     found = hear(np.concatenate([silence(1), part, silence(NO_WORDS_S + 1), part]))

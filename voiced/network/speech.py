@@ -33,6 +33,9 @@ SYLLABLE_BLOCKS = 5
 """So many loud blocks are a syllable at least: 100 ms, which the click of a pedal is not."""
 END_S = 0.6
 """Silence that ends it."""
+PAUSE_S = 0.2
+"""Shorter silence lies within words. Longer: whoever has the last turn's final words has heard all
+of it, though END_S is not over."""
 NO_WORDS_S = 6.0
 """Without words so long after its end it was none."""
 
@@ -69,6 +72,8 @@ class Speech:
         self._began = -1
         """Where present speech began; -1 = nobody speaks."""
         self._last_loud = 0
+        self._resumed = 0
+        """Where present speech went on after its last pause; with none, where it began."""
         self._turn = -1
         """Where the turn began that was told and has no final words; -1 = none."""
         self._ended = -1
@@ -105,9 +110,16 @@ class Speech:
         self._turn = self._ended = -1
         if self._began < 0:
             return []
-        # Whoever speaks by now speaks the next turn.
-        self._turn = self._began
+        if self._pauses(self._next):
+            self._began = -1
+            self._loud.clear()
+            return [Ended(self._last_loud)]
+        # Whoever speaks by now speaks the next turn, and what lies before the pause was the last.
+        self._turn = self._began = self._resumed
         return [Started(self._began)]
+
+    def _pauses(self, frame: int) -> bool:
+        return frame - self._last_loud >= PAUSE_S * self._rate
 
     def _restart(self, rate: int) -> None:
         self._rate, self._block = rate, max(1, int(rate * BLOCK_S))
@@ -122,6 +134,8 @@ class Speech:
         threshold = max(LEAST, OVER_FLOOR * floor)
         loud = level > threshold * (HOLDS if self._began >= 0 else 1.0)
         if loud:
+            if self._pauses(frame):
+                self._resumed = frame
             self._last_loud = frame + self._block
         self._loud.append(loud)
         if self._began < 0:
@@ -136,7 +150,7 @@ class Speech:
 
     def _begin(self, frame: int) -> list[Found]:
         back = len(self._loud) - list(self._loud).index(True) - 1
-        self._began = max(0, frame - back * self._block)
+        self._began = self._resumed = max(0, frame - back * self._block)
         if self._turn >= 0:
             # No final words yet: the same turn goes on.
             self._ended = -1
