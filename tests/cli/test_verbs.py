@@ -88,6 +88,19 @@ def test_forgetting_lets_the_configuration_count_again(say, daemon: Daemon) -> N
     assert say("set", "--forget", "Sessionstate").returncode == ExitCode.FAILED
 
 
+def test_a_forgotten_model_comes_back_with_no_provider(say, daemon: Daemon) -> None:
+    for provider in ("local", "openai_realtime"):
+        say("set", "Provider", provider)
+        say("set", "Model", f"of-{provider}")
+    assert say("set", "--all").returncode == ExitCode.DONE
+    for provider in ("local", "openai_realtime"):
+        say("set", "Provider", provider)
+        assert say("get", "Model").stdout == "\n"
+    assert say("set", "--all").returncode == ExitCode.DONE
+    state = daemon.state_dir / "state.json"
+    daemon.until(lambda: "of-" not in state.read_text(), 10.0, "a state file without them")
+
+
 def test_text_stays_text(say) -> None:
     say("set", "Systemprompt", "007 and 1.0")
     assert say("get", "Systemprompt").stdout == "007 and 1.0\n"

@@ -54,7 +54,8 @@ from voiced.mind import effects
 from voiced.mind.agent import Agent, AgentSetup, Attempts
 from voiced.mind.inputs import KeysFound, SetMute, Started, Stopping, Write
 from voiced.mind.overlay import FOLDERS
-from voiced.parameters import Refusal
+from voiced.mind.parameters import PAR, PER_PROVIDER, Place
+from voiced.parameters import ROWS, Refusal
 
 log = logging.getLogger("voiced")
 
@@ -504,9 +505,24 @@ class Daemon:
         row = self.surface.row(agent, page, name)
         if row is None:
             return
-        value = self._in_force.first_values(agent).get((page, name), row.default)
+        first = self._in_force.first_values(agent)
+        if page == PAR and name in PER_PROVIDER:
+            self._forget_of_providers(agent, name, first)
+            return
+        value = first.get((page, name), row.default)
         self._minds.put(agent, Write(name=name, value=value, origin=CONFIG, page=page))
         self._books.forget_value(agent, page, name)
+
+    def _forget_of_providers(self, agent: str, name: str, first: Mapping[Place, Value]) -> None:
+        """Forget a Model or Voice: one is kept for each provider, and none may come back."""
+        configured = first.get((PAR, "Provider"), ROWS["Provider"].default)
+        chosen = str(self.surface.value(agent, PAR, "Provider"))
+        for provider in {chosen, *self._books.state.providers(agent, name)}:
+            shared = first.get((PAR, name), "") if provider == configured else ""
+            value = first.get((provider, name), shared)
+            page = PAR if provider == chosen else provider
+            self._minds.put(agent, Write(name=name, value=value, origin=CONFIG, page=page))
+            self._books.forget_value(agent, provider, name)
 
     # --- reload
 

@@ -55,6 +55,11 @@ class State(msgspec.Struct, kw_only=True):
         """Drop a kept value; tell whether there was one."""
         return self.values.get(agent, {}).get(page, {}).pop(name, None) is not None
 
+    def providers(self, agent: str, name: str) -> list[str]:
+        """Return the providers that a value of this name is kept for."""
+        pages = self.values.get(agent, {})
+        return [page for page, rows in pages.items() if page != "par" and name in rows]
+
     def values_of(
         self, agent: str, config: Mapping[tuple[str, str], Value]
     ) -> dict[tuple[str, str], Value]:

@@ -19,7 +19,7 @@ from voiced.mind.inputs import (
     SetMute,
     Write,
 )
-from voiced.mind.parameters import FOR_LEG, PAR
+from voiced.mind.parameters import FOR_LEG, PAR, PER_PROVIDER
 from voiced.mind.session import Lifecycle, Trigger
 from voiced.mind.state import AgentState
 from voiced.parameters import Access, Applies, Row
@@ -293,7 +293,10 @@ def write(s: AgentState, command: Write) -> None:
     """Set a parameter."""
     row = s.parameters.row(command.page, command.name)
     name = command.name
-    if row is None or not row.stored:
+    if row is None and name in PER_PROVIDER and command.origin.kind == "config":
+        # Of a provider that is not chosen: nobody is shown it.
+        s.parameters.write_below(command.page, name, command.value)
+    elif row is None or not row.stored:
         s.refuse(command.origin, name, "unknown_address", f"there is no parameter {name}")
     elif row.access is Access.READ and not row.config_only:
         s.refuse(command.origin, name, "read_only", f"{name} can only be read")
