@@ -67,6 +67,11 @@ def test_what_is_missing_is_told_with_its_fix(
     ]  # fmt: skip
 
 
+def test_one_package_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mcp" else name)
+    assert "mcp is not installed" in [each for _, each, _ in told(tmp_path, sys.executable)]
+
+
 def test_nothing_is_said_where_there_is_nothing(tmp_path: Path) -> None:
     assert list(findings(Config(), tmp_path)) == []
 

@@ -25,8 +25,9 @@ def findings(config: Config, folder: Path) -> Iterator[Finding]:
         return
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
+        are = "is" if len(missing) == 1 else "are"
         yield _bad(
-            "tools", f"{' and '.join(missing)} are not installed", "pip install 'voiced[mcp]'"
+            "tools", f"{' and '.join(missing)} {are} not installed", "pip install 'voiced[mcp]'"
         )
     for one in servers:
         flaws = [*_program(one, folder), *_keys(one.env, folder), *_keys(one.headers, folder)]
