@@ -41,7 +41,7 @@ PAGE = {
         row_of(
             ProviderParameter(name="Pitch", tag="f", default=0.0, minimum=-12, maximum=12), "local"
         ),
-        row_of(ProviderParameter(name="Tempo", tag="f", default=1.0), "local"),
+        row_of(ProviderParameter(name="Tempo", tag="f", default=1.0, doc="How fast"), "local"),
         row_of(ProviderParameter(name="Key", tag="s", default="", secret=True), "local"),
     )
 }

@@ -105,6 +105,14 @@ def test_a_drop_in_is_chosen_while_voiced_starts_and_a_page_asked_for_again(
     assert udp.ask(provider) == ["parrot"]
 
 
+def test_of_a_provider_s_page_sentences_are_whole_and_the_endpoint_is_not_lost(udp: Udp) -> None:
+    told = udp.ask("/voiced/help", "/voice_agent/local/Tempo")[5]
+    assert told == "How fast. Default: 1.0."
+    udp.send("/voice_agent/local/endpoint", "ws://127.0.0.1:8080")
+    sentence = udp.until("/voiced/error")[-1][1][2]
+    assert sentence == "endpoint is set in the configuration file only, below [agent.local]."
+
+
 NAN, INF = struct.unpack(">f", b"\x7f\xc0\0\0")[0], float("inf")
 
 

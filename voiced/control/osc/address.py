@@ -10,6 +10,7 @@ import msgspec
 from voiced.control.osc.codec import PacketError
 from voiced.control.osc.pattern import compiled, is_pattern
 from voiced.control.osc.surface import Surface
+from voiced.mind.parameters import ENDPOINT
 from voiced.parameters import ADDRESSES, Address, Kind, Place, Row, nearest
 
 CHILDREN: Final = ("norm", "toggle", "append", "clear", "default", "options", "set")
@@ -153,6 +154,11 @@ def _parameter(surface: Surface, agent: str, page: str, rest: str) -> Meaning:
     name, _, child = rest.partition("/")
     row = surface.row(agent, page, name)
     if row is None:
+        if page != "par" and name == ENDPOINT:
+            # The key goes there: no door may say where.
+            return Nowhere(
+                f"endpoint is set in the configuration file only, below [agent.{page}]", ""
+            )
         where = "parameter" if page == "par" else f"parameter of {page}"
         return Nowhere(
             f"there is no {where} {name[:32]!r}", name, tuple(surface.names(agent, page))

@@ -55,7 +55,7 @@ def default_text(row: Row) -> str:
 
 
 def _text(row: Row) -> str:
-    parts = [row.doc]
+    parts = [row.doc if row.doc.endswith((".", "?", "!")) else f"{row.doc}."]
     default = default_text(row)
     if default and row.access is not Access.READ:
         parts.append(f"Default: {default}.")
