@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.emulators.client import Client, run, silence
+from tests.emulators.client import DEADLINE_S, Client, run, silence
 from voiced.emulators.openai import OpenAI
 from voiced.emulators.openai_usage import MODELS, Context
 from voiced.emulators.realtime_items import Tokens
@@ -90,3 +91,26 @@ def test_a_changed_beginning_is_cached_up_to_the_change() -> None:
     context.ask(first)
     cut = [*first[:2], ("b", Tokens(audio=64)), ("c", Tokens(audio=64))]
     assert context.ask(cut) == (Tokens(text=128, audio=768), Tokens(text=128, audio=640))
+
+
+@pytest.mark.parametrize("gap_ms", [1, 2, 3])
+def test_what_was_made_is_paid_for_whoever_finds_out_that_the_client_is_gone(gap_ms: int) -> None:
+    """Its next send, as it speaks, or the reading beside it."""
+    rounds = 12
+    played = Connection(reply=[Reply(says="A long story " * 40, gap_s=gap_ms / 1000)])
+
+    async def talk() -> None:
+        async with OpenAI(Script(connection=[played] * rounds)) as service:
+            for number in range(rounds):
+                client = await Client.open(service.url, "/v1/realtime?model=gpt-realtime-2.1")
+                await client.send("response.create")
+                await client.until("response.output_audio.delta")
+                await asyncio.sleep(number * 0.0007)
+                client.ws.transport.abort()
+            async with asyncio.timeout(DEADLINE_S):
+                while not all(each.closed for each in service.records):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            made = {line.connection for line in service.bill.lines if line.what == "audio_out"}
+            assert made == set(range(1, rounds + 1))
+
+    run(talk)

@@ -149,9 +149,10 @@ class Replies:
         try:
             plan = await self._plan(response, asked)
             status = await response.speak(plan)
-        except asyncio.CancelledError:
+        except BaseException:
             if not response.ended:
-                # The connection is over: what was made until then is paid for.
+                # The connection is over, as a cancel or a failing send tells: what was made until
+                # then is paid for.
                 self._usage(running).book(session.emulator.bill, session.link.number, session.model)
             raise
         await self._end(running, status)
