@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections import Counter
@@ -12,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.emulators.client import Client, run, silence
+from tests.emulators.client import DEADLINE_S, Client, run, silence
 from voiced.emulators.script import Call, Connection, Fault, Heard, Reply, Script
 from voiced.emulators.xai import XAI
 
@@ -203,6 +204,23 @@ def test_words_are_spoken_as_they_are_and_paid_for() -> None:
             rows = [(line.what, line.amount) for line in service.bill.lines]
             assert rows == [("text_item", 1), ("audio", 1)]
             assert service.bill.usd == pytest.approx(0.004 + 0.08 / 60)
+
+    run(talk)
+
+
+def test_what_was_said_until_the_client_hung_up_is_paid_for() -> None:
+    async def talk() -> None:
+        played = Connection(reply=[Reply(says="A long story " * 40, gap_s=0.001)])
+        async with XAI(Script(connection=[played])) as service:
+            client = await opened(service)
+            await client.send("conversation.item.create", item=WORDS)
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            client.ws.transport.abort()
+            async with asyncio.timeout(DEADLINE_S):
+                while not service.records[0].closed:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            assert {line.what for line in service.bill.lines} == {"text_item", "audio"}
 
     run(talk)
 

@@ -103,10 +103,13 @@ class XAISession(RealtimeSession):
         for work in (self._expire(), self._idle(), self._ping()):
             self.link.spawn(work)
         self.arm()
-        while True:
-            frame = await self.link.receive()
-            self._active.set()
-            await self._take(frame)
+        try:
+            while True:
+                frame = await self.link.receive()
+                self._active.set()
+                await self._take(frame)
+        finally:
+            self.replies.drop()  # What was said until then is paid for.
 
     async def _take(self, frame: str | bytes) -> None:
         event_id: str | None = None
