@@ -270,8 +270,10 @@ class Evening:
 
     def started_again(self, old: str, since: int, cut_at: float) -> None:
         """Start it again; hold trace, ledger and resumption against what was."""
-        daemon, started = self.daemon, self.daemon.mark()
+        daemon, died = self.daemon, self.daemon.mark()
         daemon.start()
+        # Its last words may have been on their way to here while it died.
+        started = daemon.client.place(daemon.wait("/voiced/startup", since=died))
         daemon.wait(f"{A}/cb/onSessionStart", deadline_s=WAIT_S, since=started)
         self.since = started
         path = daemon.state_dir / "voice_sessions" / "voice_agent" / f"{old}.json"

@@ -106,6 +106,11 @@ class Client:
         with self._arrived:
             return len(self.messages)
 
+    def place(self, message: Message) -> int:
+        """Return where a message stands in the record, for `since`."""
+        with self._arrived:
+            return next(n for n, each in enumerate(self.messages) if each is message)
+
     def wait(
         self,
         address: str,
