@@ -19,7 +19,8 @@ GRACE_S = 2.5
 """How long a stream may take until blocks come steadily."""
 PULSE_GRACE_S = 4.5
 """Streams through PulseAudio serve few blocks in their first two seconds; an underrun in these two
-seconds makes them begin again."""
+seconds makes them begin again. A loudspeaker's underrun later does the same to it: it goes on by
+itself, where a new process would take as long and lose what visitors say meanwhile."""
 PULSE_LATENCY_S = 0.015
 """Buffer to ask for through ALSA: PortAudio's own lowest, 10 ms, runs dry on a busy machine."""
 STEADY_LOOKS = 3
@@ -27,6 +28,7 @@ STEADY_LOOKS = 3
 BELIEVED_S = 1.0
 """A host that says it is later than this does not know."""
 STALL_S = 0.25
+"""For how long a direction may serve nothing, beside a few blocks."""
 STALL_BLOCKS = 3
 SUSPENDED_S = 1.0
 """A main loop that itself stood still for so long accuses nobody of a stall."""
@@ -35,9 +37,19 @@ SUSPENDED_S = 1.0
 class _Direction:
     """Whether one direction still serves blocks."""
 
-    def __init__(self, words: memoryview, word: Device, blocksize: int, samplerate: int) -> None:
+    def __init__(
+        self,
+        words: memoryview,
+        word: Device,
+        blocksize: int,
+        samplerate: int,
+        *,
+        through_alsa: bool,
+    ) -> None:
         self._words, self._word = words, word
-        self._limit = STALL_S + STALL_BLOCKS * (blocksize or 1024) / samplerate
+        begins_again = through_alsa and word is Device.OUTPUT_FRAME
+        pause_s = PULSE_GRACE_S if begins_again else STALL_S
+        self._limit = pause_s + STALL_BLOCKS * (blocksize or 1024) / samplerate
         self.name = "microphone" if word is Device.DEVICE_FRAME else "loudspeaker"
         self._count: int = words[word]
         self._since = time.monotonic()
@@ -85,7 +97,7 @@ class PortAudioDevice:
             raise DeviceError(f"cannot open {self._names()}: {_reason(error)}") from error
         portaudio.streaming = True
         self._directions = [
-            _Direction(device.words, word, block, pair.samplerate)
+            _Direction(device.words, word, block, pair.samplerate, through_alsa=self._through_alsa)
             for side, word, block in (
                 (pair.source, Device.DEVICE_FRAME, pair.input_block),
                 (pair.sink, Device.OUTPUT_FRAME, pair.output_block),
