@@ -40,11 +40,16 @@ class VoicedError(Exception):
 
 
 class ConfigError(VoicedError):
-    """The configuration cannot be used; `problems` holds every reason, a sentence each."""
+    """The configuration cannot be used.
 
-    def __init__(self, problems: list[str]) -> None:
+    Attributes:
+        problems: every reason, a sentence each.
+        file: the one to mend; "" = none was read, or the reasons name it.
+    """
+
+    def __init__(self, problems: list[str], file: str = "") -> None:
         super().__init__("; ".join(problems))
-        self.problems = problems
+        self.problems, self.file = problems, file
 
 
 class LocalProtocolError(VoicedError):

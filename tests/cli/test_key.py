@@ -51,6 +51,13 @@ def key(folder: Path, *words: str, typed: str = "", env: dict[str, str] | None =
     return Done(status, out.getvalue(), err.getvalue())
 
 
+def test_a_broken_configuration_is_named(tmp_path: Path) -> None:
+    (tmp_path / "voiced.toml").write_text("[osc]\nport = 'x'\n")
+    done = key(tmp_path, "set", "openai", typed=f"{KEY}\n")
+    assert done.returncode == ExitCode.CONFIG
+    assert done.stderr.splitlines()[1:] == [f"voiced: mend {tmp_path}/voiced.toml first"]
+
+
 def test_a_key_is_kept_in_a_file_of_ones_own_listed_and_removed(
     tmp_path: Path, hidden: list[str]
 ) -> None:

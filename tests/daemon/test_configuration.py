@@ -33,7 +33,7 @@ def test_a_broken_file_is_refused_with_every_reason_or_the_last_good_one_runs(
     daemon = Daemon(tmp_path, BROKEN)
     try:
         assert daemon.spawn().wait(60) == 78
-        for sentence in SENTENCES:
+        for sentence in (*SENTENCES, "voiced.toml cannot be used: mend what is listed above"):
             assert sentence in daemon.log
         daemon.write_config(ECHO + "Micgain = 2.0\n")
         daemon.start()

@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         for problem in error.problems:
             print(f"voiced: {problem}", file=sys.stderr)
+        if error.file:
+            print(f"voiced: mend {error.file} first", file=sys.stderr)
         return ExitCode.CONFIG
     except ChannelClosed as error:
         print(f"voiced: {error}", file=sys.stderr)

@@ -46,7 +46,9 @@ def run(config: str = "", settings: Sequence[str] = (), *, strict: bool = False)
     except ConfigError as error:
         for problem in error.problems:
             log.error("! %s", problem)
-        log.error("! the configuration cannot be used: mend what is listed above")
+        log.error(
+            "! %s cannot be used: mend what is listed above", error.file or "the configuration"
+        )
         return ExitCode.CONFIG
     state_dir = state_dir_of(loaded.config, os.environ)
     try:

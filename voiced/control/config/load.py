@@ -27,6 +27,9 @@ LAST_GOOD = "last_good.toml"
 MAX_BYTES = 1_000_000
 """A configuration file beyond this is something else."""
 
+BUILT_IN = "built in"
+"""Where a configuration comes from that no file holds."""
+
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration and where it came from."""
@@ -47,7 +50,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def origin(self) -> str:
         """Where it came from, for people."""
-        return "built in" if self.path is None else str(self.path)
+        return BUILT_IN if self.path is None else str(self.path)
 
 
 def find(argument: str, environment: Mapping[str, str]) -> Path | None:
@@ -87,7 +90,7 @@ def parse(text: str, origin: str, settings: Sequence[str] = ()) -> Config:
             problems.append(problem)
     config, found = read_config(tables)
     if problems or found:
-        raise ConfigError([*problems, *found])
+        raise ConfigError([*problems, *found], "" if origin == BUILT_IN else origin)
     return config
 
 
@@ -130,7 +133,7 @@ def load(path: Path | None, settings: Sequence[str] = (), *, strict: bool = Fals
         ConfigError: it cannot be used, and there is no last good one.
     """
     if path is None:
-        return Loaded(config=parse("", "built in", settings), path=None, text="")
+        return Loaded(config=parse("", BUILT_IN, settings), path=None, text="")
     text = ""
     try:
         text = read_text(path)
@@ -144,7 +147,10 @@ def load(path: Path | None, settings: Sequence[str] = (), *, strict: bool = Fals
             config = parse(good, str(kept), settings)
         except ConfigError:
             raise error from None
-        return Loaded(config=config, path=path, text=good, broken=tuple(error.problems))
+        meanwhile = (
+            f"{path} cannot be used: what it said at the last good start runs until it is mended"
+        )
+        return Loaded(config=config, path=path, text=good, broken=(*error.problems, meanwhile))
 
 
 def state_dir_of(config: Config, environment: Mapping[str, str]) -> Path:
