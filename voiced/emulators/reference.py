@@ -61,7 +61,8 @@ the second line that it prints is the variable with which a client trusts it.
 ## Scripts
 
 A script is a TOML file, or JSON with the same names (`--script`). Everything may be left out. This
-one calls the tool of [tools.md](tools.md) by word, and breaks the link in the middle of the second reply:
+one calls the tool of [tools.md](tools.md) by word, and breaks the link in the middle of the second
+reply:
 
 ```toml
 [[tool]]
