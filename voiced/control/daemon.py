@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from voiced import __version__
+from voiced.control.alarm import Alarm
 from voiced.control.books import Books
 from voiced.control.config import LAST_GOOD, AgentConfig, Loaded
 from voiced.control.config.values import unknown_pages
@@ -96,7 +97,7 @@ class Daemon:
         self._stopped = self._learned = self._midi_left_out = False
         self._happened = asyncio.Event()
         self._clock = Clock(loaded.config.speed)
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(loop, self._due)
         self._ending: asyncio.Future[None] = loop.create_future()
         self._attempts = Attempts()
         self._books = Books(loop, state_dir, self._trouble)
@@ -302,9 +303,7 @@ class Daemon:
                     await self._happened.wait()
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.cancel()
         self._stopped = True
         self._loop.remove_reader(self._hands.edge_wake.fd)
         self._hands.close()
@@ -328,9 +327,7 @@ class Daemon:
         children = self._hands.next_deadline()
         if children is not None:
             due = min(due, children)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._due)
+        self._alarm.set(due)
 
     def _due(self) -> None:
         """Do what the deadlines ask for."""
