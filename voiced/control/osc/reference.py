@@ -121,8 +121,10 @@ Made by `voiced addresses --markdown` from the tables the daemon itself works wi
 A running daemon tells the same with `/voiced/help`.
 
 Access: R readable, W writable, P pulse, A from loopback and `osc.admin` only. An asterisk marks
-what is voiced's own. `applies`: from when on a written value counts; a `session` one written while
-a session is open is kept and told. A message without argument asks; a pulse it fires.
+what is voiced's own; the others have their names from TouchDesigner's Voice Realtime operator
+([how to move](../integrations/touchdesigner.md#from-the-voice-realtime-operator)). `applies`: from
+when on a written value counts; a `session` one written while a session is open is kept and told.
+A message without argument asks; a pulse it fires.
 """
 
 
