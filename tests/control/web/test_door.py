@@ -16,7 +16,7 @@ import pytest
 
 from voiced.control.config import WebConfig
 from voiced.control.web.door import PICTURES_PER_S, WebDoor, _is_number
-from voiced.control.web.server import MAX_CONNECTIONS, MAX_HEAD, Connection, Head
+from voiced.control.web.server import MAX_CONNECTIONS, MAX_HEAD, MAX_TOLD, Connection, Head
 from voiced.messages.pictures import MAX_PICTURE
 
 JPEG = b"\xff\xd8\xff\xe0frame\xff\xd9"
@@ -200,6 +200,15 @@ def test_connections_are_counted(house: House) -> None:
             stack.enter_context(socket.create_connection(address, timeout=30))
         late = stack.enter_context(socket.create_connection(address, timeout=30))
         assert late.recv(65_536).startswith(b"HTTP/1.1 503")
+
+
+def test_a_crowd_of_connections_takes_no_more_files_than_are_counted(house: House) -> None:
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", house.door.port)
+        for _ in range(MAX_TOLD):
+            stack.enter_context(socket.create_connection(address, timeout=30))
+        late = stack.enter_context(socket.create_connection(address, timeout=30))
+        assert late.recv(65_536) == b""
 
 
 class Gone(asyncio.Transport):

@@ -15,6 +15,9 @@ from typing import NamedTuple, Protocol
 import h11
 
 MAX_CONNECTIONS = 16
+MAX_TOLD = 64
+"""Who comes when so many are open is hung up on without a word: until a word has arrived it keeps a
+file open, and other doors and the processes need files too."""
 MAX_HEAD = 16 * 1024
 """Bytes of a request's line and headers."""
 REQUEST_S = 10.0
@@ -127,7 +130,9 @@ class Connection(asyncio.Protocol):
         self._peer = str(transport.get_extra_info("peername")[0]).partition("%")[0]
         self._others.add(self)
         self._end_in(IDLE_S, self.end)
-        if len(self._others) > MAX_CONNECTIONS:
+        if len(self._others) > MAX_TOLD:
+            self.end()
+        elif len(self._others) > MAX_CONNECTIONS:
             sentence = f"{MAX_CONNECTIONS} connections are taken: close one, or use it again"
             self._refuse(Answer(HTTPStatus.SERVICE_UNAVAILABLE, sentence))
 
