@@ -62,7 +62,7 @@ def test_on_jack_sound_goes_out_and_comes_back_sample_by_sample(jack):
         opened = rig.start(rig.open_device())
         assert opened.duplex
         assert (opened.host_api, opened.samplerate) == ("JACK Audio Connection Kit", RATE)
-        loop = ("jack_connect", "-s", jack.name, "PortAudio:out_0", "PortAudio:in_0")
+        loop = ("jack_connect", "-s", jack.name, "voiced:out_0", "voiced:in_0")
         jack.run(*loop)
         rig.await_frames(4800)
         one, two = rig.lanes["one"], rig.lanes["two"]

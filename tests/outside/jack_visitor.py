@@ -1,7 +1,7 @@
 """Visitors before a JACK machine: mouths that speak into voiced's ports, ears at its outputs.
 
 A program of its own, for its callback must not wait for a test: `python -m
-tests.outside.jack_visitor MOUTHS EARS`. It connects mouth N to PortAudio's input N and output N to
+tests.outside.jack_visitor MOUTHS EARS`. It connects mouth N to voiced's input N and output N to
 ear N, also to ports that come later. Commands are lines of JSON on stdin, events lines on stdout:
 
     {"say": "speech.npy", "mouth": 1, "marks": {"release": 48000}}   int16 at the server's rate
@@ -83,7 +83,7 @@ class Visitors:
         self._client.set_process_callback(self._serve)
         self._client.set_port_registration_callback(self._port, only_available=False)
         self._client.activate()
-        for port in self._client.get_ports(r"^PortAudio", is_audio=True):
+        for port in self._client.get_ports(r"^voiced", is_audio=True):
             self.said.put({"port": port.name})
 
     def _serve(self, frames: int) -> None:
@@ -103,10 +103,10 @@ class Visitors:
             self.said.put({"port": port.name})
 
     def connect(self, name: str) -> None:
-        """Connect a new port of PortAudio, if it is one."""
+        """Connect a new port of voiced, if it is one."""
         client, _, port = name.partition(":")
         side, _, digits = port.partition("_")
-        if not client.startswith("PortAudio") or not digits.isdigit():
+        if not client.startswith("voiced") or not digits.isdigit():
             return
         number = int(digits)
         pair = None

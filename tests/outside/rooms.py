@@ -126,7 +126,7 @@ class JackRoom:
             )
             self.daemon.__enter__()
             for port in [f"in_{n}" for n in range(self._mouths)]:
-                self.wait("connected", port=f"PortAudio:{port}")
+                self.wait("connected", port=f"voiced:{port}")
         except BaseException:
             self.__exit__()
             raise

@@ -6,6 +6,7 @@ PortAudio is initialised at first use: that must be under the priority its threa
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from voiced.audio import hosts, pulse
 from voiced.errors import DeviceError
 from voiced.messages.audio import DeviceRow, Devices, OpenDevice
 
+JACK_CLIENT = b"voiced"
 BRIDGES = ("pulse", "pipewire", "default")
 """ALSA devices that lead to a sound server."""
 
@@ -48,6 +50,7 @@ class PortAudio:
         """
         with quiet():
             if self.library is None:
+                _name_in_jack()
                 try:
                     import sounddevice
                 except OSError as error:
@@ -59,6 +62,13 @@ class PortAudio:
                 self.library._terminate()
                 self.library._initialize()
         return self.library
+
+
+def _name_in_jack() -> None:
+    """Be called by our name in JACK's patchbay, which PortAudio takes before it is initialised."""
+    # Not on macOS, where the library is sounddevice's own; nor where it was built without JACK.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libportaudio.so.2").PaJack_SetClientName(JACK_CLIENT)
 
 
 portaudio = PortAudio()
