@@ -284,6 +284,10 @@ class Evening:
         rows = [(row["role"], row["message"]) for row in trace["transcript"]]
         daemon.until(lambda: len(self.cloud.rows(started)) >= len(rows), 10.0, "the old rows")
         assert self.cloud.rows(started)[: len(rows)] == rows, "the old rows first"
+        if not any(role in ("user", "assistant") for role, _ in rows):
+            # Cut before anybody's first words were on the disk: there is nothing to go on with.
+            daemon.ask(f"{A}/par/Sessionresume", wanted="Fresh session")
+            return
         resumed = daemon.ask(f"{A}/par/Sessionresume", wanted=lambda text: text != "Fresh session")
         self._given(str(resumed[0]), cut_at - self._began(since, cut_at))
         self.recorded(path.parent, trace, cut_at)

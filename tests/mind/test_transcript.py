@@ -287,6 +287,16 @@ def test_a_finished_older_turn_is_not_taken_for_a_later_one() -> None:
     assert [turn.text for turn in t.turns.open] == ["", "new"]
 
 
+def test_a_row_that_stands_in_the_table_is_kept_true_when_no_more_are_wanted() -> None:
+    t = transcript()
+    t.assistant_text(reply("good day to you", final=True), NOW)
+    t.style = Style(rows=False)
+    out = t.heard(cut(8), NOW)
+    assert rows(t) == written(out) == ["good day"]
+    t.typed(1, "hello", NOW, unsent=False)
+    assert rows(t) == ["good day"]
+
+
 def test_history_is_what_user_and_assistant_said() -> None:
     t = transcript()
     t.typed(1, "hello", NOW, unsent=False)

@@ -97,7 +97,7 @@ class Transcript:
     def _put(self, row: Row, now: Instant) -> list[AgentEffect]:
         """Write a row, new or rewritten."""
         out: list[AgentEffect] = []
-        if self.style.rows:
+        if self.style.rows or row.id in self._rows:  # What stands there already is kept true.
             self._rows[row.id] = row
             if len(self._rows) > ROWS_KEPT:
                 del self._rows[next(iter(self._rows))]
