@@ -136,7 +136,7 @@ def test_a_disk_that_promises_nothing_gets_no_line_twice(
     assert path.read_text() == "0\n1\n2\n3\n"
 
 
-@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second disk to be found here")
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="there is no /dev/shm here")
 def test_a_disk_that_was_told_of_is_not_told_again_once_it_is_taken_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +146,8 @@ def test_a_disk_that_was_told_of_is_not_told_again_once_it_is_taken_away(
     told, tried = Told(), threading.Event()
     mounted = tmp_path / "mounted"
     with tempfile.TemporaryDirectory(dir="/dev/shm") as one:
-        assert Path(one).stat().st_dev != tmp_path.stat().st_dev
+        if Path(one).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second disk to be found here")
         mounted.symlink_to(one)
         path = mounted / "journal.jsonl"
         writer = Writer(told)

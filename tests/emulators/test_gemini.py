@@ -251,14 +251,19 @@ def test_the_seed_is_history_and_not_answered():
     assert play(test) == "Yes, I remember. You said: My name is Ada."
 
 
+async def introduced(client: Client) -> str:
+    """Open a conversation, say who speaks, and return the handle behind that."""
+    await opened(client)
+    await client.send(g.typed("My name is Ada."))
+    await client.until(g.complete)
+    await client.until(g.handle)
+    return str(client.seen[-1]["sessionResumptionUpdate"]["newHandle"])
+
+
 def test_a_handle_restores_the_conversation_once_the_old_socket_is_closed():
     async def test(gemini: Gemini):
         async with g.client(gemini) as client:
-            await opened(client)
-            await client.send(g.typed("My name is Ada."))
-            await client.until(g.complete)
-            await client.until(g.handle)
-            token = client.seen[-1]["sessionResumptionUpdate"]["newHandle"]
+            token = await introduced(client)
             async with g.client(gemini) as early:
                 await early.send(g.setup(sessionResumption={"handle": token}))
                 assert (await early.closed())[0] == 1011
@@ -285,11 +290,7 @@ def test_a_connection_that_its_client_broke_off_holds_nobody_up():
 
     async def test(gemini: Gemini):
         async with g.client(gemini) as client:
-            await opened(client)
-            await client.send(g.typed("My name is Ada."))
-            await client.until(g.complete)
-            await client.until(g.handle)
-            token = client.seen[-1]["sessionResumptionUpdate"]["newHandle"]
+            token = await introduced(client)
             client.break_off(*[g.audio(bytes(320))] * 1000)
         async with g.client(gemini) as client:
             await opened(client, sessionResumption={"handle": token})
