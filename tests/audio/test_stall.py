@@ -12,7 +12,7 @@ UNDERRUNS_S = 4.08
 
 
 @pytest.mark.parametrize(
-    ("word", "through_alsa", "dead"),
+    ("word", "bridged", "dead"),
     [
         (Device.OUTPUT_FRAME, True, False),
         (Device.OUTPUT_FRAME, False, True),
@@ -20,12 +20,12 @@ UNDERRUNS_S = 4.08
     ],
 )
 def test_a_loudspeaker_through_pulseaudio_goes_on_behind_an_underrun(
-    monkeypatch: pytest.MonkeyPatch, word: Device, through_alsa: bool, dead: bool
+    monkeypatch: pytest.MonkeyPatch, word: Device, bridged: bool, dead: bool
 ) -> None:
     now = 100.0
     monkeypatch.setattr(device.time, "monotonic", lambda: now)
     words = memoryview(bytearray(8 * 64)).cast("q")
-    direction = device._Direction(words, word, 480, 48000, through_alsa=through_alsa)
+    direction = device._Direction(words, word, 480, 48000, bridged=bridged)
     words[word] = 480
     assert not direction.stalled(now, forgive=False)
     assert direction.stalled(now + UNDERRUNS_S, forgive=False) is dead

@@ -44,10 +44,10 @@ class _Direction:
         blocksize: int,
         samplerate: int,
         *,
-        through_alsa: bool,
+        bridged: bool,
     ) -> None:
         self._words, self._word = words, word
-        begins_again = through_alsa and word is Device.OUTPUT_FRAME
+        begins_again = bridged and word is Device.OUTPUT_FRAME
         pause_s = PULSE_GRACE_S if begins_again else STALL_S
         self._limit = pause_s + STALL_BLOCKS * (blocksize or 1024) / samplerate
         self.name = "microphone" if word is Device.DEVICE_FRAME else "loudspeaker"
@@ -97,7 +97,7 @@ class PortAudioDevice:
             raise DeviceError(f"cannot open {self._names()}: {_reason(error)}") from error
         portaudio.streaming = True
         self._directions = [
-            _Direction(device.words, word, block, pair.samplerate, through_alsa=self._through_alsa)
+            _Direction(device.words, word, block, pair.samplerate, bridged=side.bridged)
             for side, word, block in (
                 (pair.source, Device.DEVICE_FRAME, pair.input_block),
                 (pair.sink, Device.OUTPUT_FRAME, pair.output_block),

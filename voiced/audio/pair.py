@@ -147,6 +147,11 @@ class Side(NamedTuple):
         """What control is told."""
         return self.endpoint or self.row.name
 
+    @property
+    def bridged(self) -> bool:
+        """Whether a sound server stands behind it, not a card."""
+        return self.row.name in BRIDGES
+
 
 class Pair(NamedTuple):
     """The devices that control means, with everything a stream needs."""
@@ -174,8 +179,7 @@ def choose_pair(wanted: OpenDevice) -> Pair:
     if source is None and sink is None:
         raise DeviceError('audio.input and audio.output are both "-": there is nothing to open')
     if pulse.is_installed() and any(
-        side is not None and not side.endpoint and side.row.name in BRIDGES
-        for side in (source, sink)
+        side is not None and not side.endpoint and side.bridged for side in (source, sink)
     ):
         pulse.require_real(sink=sink is not None, source=source is not None)
     samplerate = _common_rate(library, wanted.samplerate, source, sink)
