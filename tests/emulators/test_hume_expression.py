@@ -32,7 +32,7 @@ CLOSE = {"type": "session.close"}
 def play(test, script: Script | None = None, speed: float = FAST, **how):
     async def run():
         async with (
-            HumeExpression(script, speed=speed, **how) as hume,
+            HumeExpression(script or one(), speed=speed, **how) as hume,
             Client(hume.url + PATH, KEY, None) as client,
         ):
             return await test(hume, client)
@@ -41,7 +41,7 @@ def play(test, script: Script | None = None, speed: float = FAST, **how):
 
 
 def one(**fields) -> Script:
-    return Script(connection=[Connection(**fields)])
+    return Script(connection=[Connection(options=UNHURRIED, **fields)])
 
 
 def of(kind: str):
@@ -67,7 +67,7 @@ def test_measurements_lie_as_the_service_describes_them():
         await client.send(CLOSE)
         return await client.until(of("session.closed")), list(hume.violations)
 
-    got, breaches = play(test, one(speech=[(98, 90_000)], options=UNHURRIED))
+    got, breaches = play(test, one(speech=[(98, 90_000)]))
     assert breaches == []
     assert got[0]["type"] == "session.created"
     assert got[1] == {"type": "utterance.start", "utterance_id": 0, "audio_start_ms": 98}
@@ -95,7 +95,7 @@ def test_a_last_measurement_where_one_is_due(end_ms, ends):
         await send_slowly(hume, client, tone(6000 * 32))
         return await client.until(of("utterance.end"))
 
-    got = play(test, one(speech=[(100, end_ms)], options=UNHURRIED))
+    got = play(test, one(speech=[(100, end_ms)]))
     rows = [m["audio_end_ms"] for m in got if m["type"] == "measurement.result"]
     assert rows == ends
     assert got[-1]["audio_end_ms"] == end_ms
@@ -106,7 +106,7 @@ def test_a_recorded_visitor_is_found_in_the_sound():
         await send_slowly(hume, client, visitor("lv_0880.wav", 16_000))
         return await client.until(of("utterance.end"))
 
-    got = play(test, one(options=UNHURRIED))
+    got = play(test, one())
     assert 0 <= got[-1]["audio_start_ms"] < 1000
     assert 1500 < got[-1]["audio_end_ms"] < 4000
 
@@ -141,7 +141,7 @@ def test_what_is_refused_and_what_of_it_ends_the_session(name):
         end = await client.closed()
         return error, end, client.seen[-1], len(hume.violations)
 
-    error, end, last, breaches = play(test, speed=1.0)
+    error, end, last, breaches = play(test, Script(), speed=1.0)
     assert (error["code"], error["retryable"], breaches) == (code, retryable, 1)
     assert end[0] == (closes or 1000)
     assert last["reason"] == ("client_request" if closes is None else "error")
@@ -183,7 +183,7 @@ def test_it_ends_when_nobody_sends():
         await client.closed()
         return client.seen[-1]["reason"]
 
-    assert play(test) == "idle_timeout"
+    assert play(test, Script()) == "idle_timeout"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_upgrades_that_are_refused(path, headers, status):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_humes_own_client_measures_a_recorded_visitor():
     async def run():
-        async with HumeExpression(one(options=UNHURRIED), speed=FAST) as hume:
+        async with HumeExpression(one(), speed=FAST) as hume:
             where = environment.ExpressionMeasurementClientEnvironment(
                 base=hume.url.replace("ws", "http", 1), production=hume.url
             )
@@ -249,7 +249,7 @@ def seen() -> list[dict[str, Any]]:
         await client.closed()
         return client.seen
 
-    return play(test, one(speech=[(100, 3500)], options=UNHURRIED))
+    return play(test, one(speech=[(100, 3500)]))
 
 
 def test_the_vendors_union_has_the_members_that_are_checked():
