@@ -9,6 +9,9 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 TURNS ?=
 export PYTHON
+# Where bytecode is forbidden, every start of every process would compile voiced anew: what is shown,
+# tested and measured here is what an installed voiced does.
+unexport PYTHONDONTWRITEBYTECODE
 bin := .venv/bin
 
 demo: ## a whole conversation: no key, no internet, no sound card
