@@ -177,7 +177,8 @@ def test_talktail_keeps_the_microphone_open(stage: Stage, tail_ms: int) -> None:
     stage.sync()
     latest = stage.now()
     stage.reads("mic_open", 0.0)
-    sent = stage.pcm()[: stage.call("activity", 2).samples]
+    closed = stage.call("activity", 2)
+    sent = stage.pcm()[: closed.samples]
     frames = stage.counted(sent, (pressed + opened) // 2)
     tail = tail_ms * RATE // 1000
     assert earliest + tail - BLOCK <= frames[-1] + 1 <= latest + tail + BLOCK + LATE
@@ -217,7 +218,8 @@ def test_talkconnects_and_the_words_wait(stage: Stage) -> None:
     stage.state("active", since)
     stage.par("Talk", 0)
     stage.state("armed", since)
-    frames = stage.counted(stage.pcm()[: stage.call("activity", 2).samples], earliest)
+    closed = stage.call("activity", 2)
+    frames = stage.counted(stage.pcm()[: closed.samples], earliest)
     assert np.all(np.diff(frames) == 1)
     assert earliest - BLOCK <= frames[0] <= latest + BLOCK, "from the press on"
 

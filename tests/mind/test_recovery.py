@@ -559,18 +559,18 @@ def test_audio_in_words() -> None:
     assert hand.agent.enginestatus == "starting"
     hand.give(OFFLINE)
     hand.give(inputs.AudioAbsent(sentence="there is no card"))
-    assert errors(hand) == []
+    assert errors(hand) == [("audio", "lost")], "it died before it ever had a card"
     hand.give(inputs.AudioReady(device="d", samplerate=48_000, echo_free=True))
     hand.give(inputs.AudioAbsent(sentence="there is no card"))
     assert hand.agent.enginestatus == "no_device: there is no card"
-    assert errors(hand) == [("audio", "no_device")]
+    assert errors(hand)[1:] == [("audio", "no_device")]
     hand.give(OFFLINE)
     hand.give(inputs.AudioReady(device="d", samplerate=48_000, echo_free=True))
     hand.give(OFFLINE)
     hand.give(OFFLINE)
     assert hand.agent.enginestatus.startswith("degraded: the audio process")
     hand.give(inputs.AudioAbsent(sentence="there is no card"))
-    assert errors(hand) == [("audio", "no_device"), ("audio", "lost")]
+    assert errors(hand)[1:] == [("audio", "no_device"), ("audio", "lost")]
     hand.give(inputs.AudioReady(device="d", samplerate=48_000, echo_free=True))
     assert hand.agent.enginestatus == "ready"
 

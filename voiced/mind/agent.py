@@ -293,7 +293,7 @@ def _audio_absent(s: AgentState, event: inputs.AudioAbsent) -> None:
 
 
 def _audio_lost(s: AgentState, event: inputs.AudioLost) -> None:
-    if s.hands.audio == "ready" and not (s.hands.stopped or s.stopping):
+    if s.hands.audio in ("starting", "ready") and not (s.hands.stopped or s.stopping):
         s.error("audio", "lost", event.sentence)
     if s.hands.audio != "absent":
         s.hands.audio, s.hands.audio_sentence = "lost", event.sentence or "it ended"
