@@ -501,17 +501,68 @@ def test_the_pulses_decide_everything_that_waits() -> None:
 # --- too many
 
 
-def test_more_calls_a_minute_than_may_be_are_refused() -> None:
+def test_the_first_call_beyond_the_rate_is_refused_at_once_and_the_others_a_minute_later() -> None:
     hand = hand_with(tool(executor=CONFIG, answers=False), settings={"rate": 3})
-    for n in range(5):
+    for n in range(6):
         calls(hand, f"c{n}")
-    assert [r[2] for r in results(hand)] == [True, True, True, False, False]
+    assert [r[2] for r in results(hand)] == [True, True, True, False]
+    assert [e[:2] for e in hand.callbacks("onError")] == [("tools", "rate")] * 3
+    hand.sleep(59.9)
+    assert len(results(hand)) == 4
+    hand.sleep(0.2)
+    assert [r[1] for r in results(hand)] == [f"c{n}" for n in range(6)]
     assert len(runs(hand)) == 3
-    assert [e[:2] for e in hand.callbacks("onError")] == [("tools", "rate")] * 2
     hand.reply("as you like")
-    hand.sleep(60)
     calls(hand, "c9")
     assert len(runs(hand)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("set_lights", {"color": "red"}), ("set_lights", {"color": "purple"}),
+        ("no_such_tool", {"color": "red"}), (OUTPUT_TEXT, {"text": "again"}),
+    ],
+)  # fmt: skip
+def test_a_model_that_calls_on_and_on_is_answered_at_the_rate_whatever_it_calls(
+    name: str, arguments: dict[str, object]
+) -> None:
+    values: dict[tuple[str, str], wire.Value] = {("par", "Outputtext"): True}
+    hand = hand_with(tool(executor=CONFIG, answers=False), settings={"rate": 3}, values=values)
+    asked, answered = 0, []
+    for _ in range(10 * 60):
+        if len(results(hand)) == asked:
+            calls(hand, f"c{asked}", name, **arguments)
+            asked += 1
+        hand.sleep(1)
+        answered.append(len(results(hand)))
+    in_a_minute = [after - before for before, after in zip(answered, answered[60:], strict=False)]
+    assert 3 <= max(in_a_minute) <= 3 + 2  # two refusals may be exactly a minute apart
+
+
+def test_a_held_call_is_dropped_where_the_visitor_speaks() -> None:
+    hand = hand_with(tool(executor=CONFIG, answers=False), settings={"rate": 1})
+    for n in range(3):
+        calls(hand, f"c{n}")
+    hand.leg_event(wire.ToolCancelled, call_id="c2")
+    hand.sleep(120)
+    assert [r[1] for r in results(hand)] == ["c0", "c1"]
+    assert pairs(hand)["c2"] == PAIR
+    assert dropped(hand) == []
+
+
+def test_no_later_connection_hears_of_a_held_call_and_no_executor_can_answer_it() -> None:
+    hand = hand_with(tool(executor=CONFIG, answers=False), settings={"rate": 1})
+    for n in range(3):
+        calls(hand, f"c{n}")
+    answers(hand, "c2", "done")
+    assert [r.sentence for r in hand.refused()] == ["there is no tool call 'c2'"]
+    hand.closed()
+    hand.opened("replay")
+    hand.sleep(120)
+    assert [r[1] for r in results(hand)] == ["c0", "c1"]
+    assert pairs(hand)["c2"] == PAIR
+    assert hand.sent_of(wire.Note) == []
 
 
 def test_no_more_than_so_many_wait_at_once() -> None:

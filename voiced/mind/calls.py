@@ -18,6 +18,8 @@ class CallState(Enum):
     """For the operator's approval."""
     RUNNING = "running"
     """At its executor."""
+    HELD = "held"
+    """Refused, but not told so yet: the model had called too often."""
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -39,6 +41,8 @@ class Call(msgspec.Struct, kw_only=True):
     since: int
     """When it was asked for, or when its executor last said anything, ns."""
     state: CallState = CallState.WAITING
+    held_until: int = 0
+    """When one that is held is told that it is refused, ns."""
 
 
 class Finished(msgspec.Struct, kw_only=True):
@@ -72,7 +76,9 @@ class Calls:
         self.over: dict[str, Over] = {}
         """The last ones, by call id."""
         self.times: deque[int] = deque()
-        """When the last minute's calls were made, ns."""
+        """When the last minute's calls were made that were within the rate, ns."""
+        self.refused_at: int | None = None
+        """When one beyond the rate was last told so, ns."""
         self.declared: list[ToolDeclaration] = []
         """What the present leg was told of."""
 
@@ -82,6 +88,7 @@ class Calls:
         self.finished.clear()
         self.over.clear()
         self.times.clear()
+        self.refused_at = None
 
     def known(self, leg: int, call_id: str) -> bool:
         """Whether this leg has made this call already."""

@@ -6,6 +6,10 @@ Every call leaves a row `tool_call` and exactly one row `tool_result` with the s
 that called is told the result once; where another leg has taken its place, the result is kept for
 the same call made again, since a turn that was not answered is put to the new leg, and the new leg
 is told it in words.
+
+A model that calls more than the rate allows is refused once a minute, and may answer without tools.
+Its calls after that are held back, unanswered: each answer would bring another reply, which costs,
+and another call.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from voiced.mind.inputs import (
     Press,
     RegisterTool,
     SetTools,
+    Tool,
     ToolAnswer,
     ToolProgress,
     UnregisterTool,
@@ -46,6 +51,7 @@ CLOSING_S = 30.0
 GOODBYE_S = 5.0
 """The closing words have so long to begin behind a reply that only called."""
 MOST_PENDING = 16
+MINUTE = 60 * SECOND
 KEPT_S = 60.0
 """A result that came too late for its leg answers the same call of the next one for so long."""
 REMEMBERED = 64
@@ -60,8 +66,11 @@ DENIED = "the operator denied this call; go on without it"
 UNAPPROVED = "nobody approved this call in time; go on without it"
 WITHDRAWN = "this tool is not offered any more; go on without it"
 CANCELLED = "cancelled"
+EXCHANGED = "the connection was exchanged"
 TOO_MANY = "too many tool calls in one minute; answer without tools for now"
 TOO_MANY_PENDING = "too many tool calls wait for their results; wait for those"
+_NOBODYS = Tool(name="", description="", schema="{}", executor=Origin(kind="mind"))
+"""Stands for the tool of a call that never runs."""
 
 
 # --- what legs are told of
@@ -148,6 +157,8 @@ def call(s: AgentState, session: Session, event: ToolCall) -> None:
     match event.name:
         case toolbox.END_CONVERSATION if s.parameters.flag("Allowendconversation"):
             _end_conversation(s, session, event)
+        case _ if not _within_rate(s):
+            _too_many(s, event)
         case toolbox.OUTPUT_TEXT if s.parameters.flag("Outputtext"):
             _output_text(s, event)
         case _:
@@ -183,8 +194,7 @@ def _call_tool(s: AgentState, event: ToolCall) -> None:
     mode = toolbox.DISABLED if tool is None else toolbox.mode_of(tool, s.parameters)
     blocking = mode != toolbox.NONBLOCKING
     if blocking:
-        s.reply.calls = s.reply.running and _answers_results(s)
-        watch.paused(s)
+        _reply_waits(s)
     if tool is None or mode == toolbox.DISABLED:
         _refuse(s, event, blocking, NO_TOOLS)
         return
@@ -206,17 +216,11 @@ def _call_tool(s: AgentState, event: ToolCall) -> None:
     )
     if _taken_up(s, asked):
         return
-    pending = s.calls.pending
-    if len(pending) >= MOST_PENDING:
+    if len(s.calls.pending) >= MOST_PENDING:
         _refuse(s, event, blocking, TOO_MANY_PENDING)
-    elif not _within_rate(s):
-        _refuse(s, event, blocking, TOO_MANY)
     else:
         s.reply.called |= not blocking
-        # An executor still at work for an older leg may have been given the same id.
-        while asked.asked_as in pending:
-            asked.asked_as += "'"
-        pending[asked.asked_as] = asked
+        _keep(s, asked)
         if s.toolbox.confirms(tool):
             what = _shown(asked)
             s.status("approval", f"{what} waits for approval: Approvetools or Denytools")
@@ -224,9 +228,23 @@ def _call_tool(s: AgentState, event: ToolCall) -> None:
             _run(s, asked)
 
 
+def _reply_waits(s: AgentState) -> None:
+    """The model waits for a result before it goes on."""
+    s.reply.calls = s.reply.running and _answers_results(s)
+    watch.paused(s)
+
+
+def _keep(s: AgentState, asked: Call) -> None:
+    """Keep a call until it has its result."""
+    # An executor still at work for an older leg may have been given the same id.
+    while asked.asked_as in s.calls.pending:
+        asked.asked_as += "'"
+    s.calls.pending[asked.asked_as] = asked
+
+
 def _within_rate(s: AgentState) -> bool:
     """Count a call; False where the last minute has had all it may."""
-    since, times = s.now.mono_ns - 60 * SECOND, s.calls.times
+    since, times = s.now.mono_ns - MINUTE, s.calls.times
     while times and times[0] <= since:
         times.popleft()
     if len(times) < s.toolbox.settings.rate:
@@ -234,9 +252,34 @@ def _within_rate(s: AgentState) -> bool:
         return True
     s.error(
         "tools", "rate",
-        f"the model calls more than {s.toolbox.settings.rate} tools a minute: it is refused more",
+        f"the model calls more than {s.toolbox.settings.rate} tools a minute: it is refused more"
+        " (tool_rate)",
     )  # fmt: skip
     return False
+
+
+def _too_many(s: AgentState, event: ToolCall) -> None:
+    """Refuse a call beyond the rate: at once where it is the first of a minute."""
+    last = s.calls.refused_at
+    _reply_waits(s)
+    if last is None or s.now.mono_ns >= last + MINUTE or len(s.calls.pending) >= MOST_PENDING:
+        s.calls.refused_at = s.now.mono_ns
+        _refuse(s, event, True, TOO_MANY)
+        return
+    held = Call(
+        call_id=event.call_id,
+        leg=event.leg,
+        asked_as=event.call_id,
+        name=event.name,
+        tool=_NOBODYS,
+        blocking=True,
+        arguments=event.arguments,
+        values=(),
+        since=s.now.mono_ns,
+        state=CallState.HELD,
+        held_until=last + MINUTE,
+    )
+    _keep(s, held)
 
 
 def _run(s: AgentState, call: Call) -> None:
@@ -290,7 +333,7 @@ def progress(s: AgentState, event: ToolProgress) -> None:
 def _asked(s: AgentState, call_id: str, origin: Origin, address: str) -> Call | None:
     """Return the call that an executor speaks of; refuse one that is not its own."""
     call, shown = s.calls.pending.get(call_id), call_id[:64]
-    if call is None:
+    if call is None or call.state is CallState.HELD:
         over = s.calls.over.get(call_id)
         if over is None:
             s.refuse(origin, address, "bad_value", f"there is no tool call {shown!r}")
@@ -390,6 +433,8 @@ def deadlines(s: AgentState) -> Iterator[int]:
 
 
 def _due(s: AgentState, call: Call) -> int | None:
+    if call.state is CallState.HELD:
+        return call.held_until
     if call.state is CallState.RUNNING:
         return call.since + int(s.toolbox.silence_s(call.tool) * SECOND)
     timeout = int(s.parameters.number("Approvaltimeout"))
@@ -404,6 +449,8 @@ def overdue(s: AgentState) -> bool:
             continue
         if call.state is CallState.WAITING:
             _finish(s, call, ok=False, result=UNAPPROVED)
+        elif call.state is CallState.HELD:
+            _refuse_held(s, call)
         else:
             seconds = s.toolbox.silence_s(call.tool)
             _tell_dropped(s, call, late=True)
@@ -416,6 +463,14 @@ def overdue(s: AgentState) -> bool:
 
 
 # --- how a call ends
+
+
+def _refuse_held(s: AgentState, call: Call) -> None:
+    if call.leg != s.leg or not s.leg_open:
+        _drop(s, call, EXCHANGED)  # No later leg is to hear of it.
+        return
+    s.calls.refused_at = s.now.mono_ns
+    _finish(s, call, ok=False, result=TOO_MANY)
 
 
 def answer_follows(s: AgentState) -> bool:

@@ -151,7 +151,7 @@ class AgentConfig(Table, frozen=True, kw_only=True):
     tool_silence: Annotated[float, _live(ge=0.1, le=3600)] = 10.0
     """s; a tool's executor that says nothing for so long has failed, and the model is told."""
     tool_rate: Annotated[int, _live(ge=1, le=10_000)] = 30
-    """Tool calls a minute; the model is refused more."""
+    """Tool calls a minute; of more, one a minute is refused and the others wait."""
     tool_confirm: Annotated[tuple[str, ...], _live()] = ()
     """Names of tools whose calls wait for approval, whoever declared them; "*" = all."""
     callback_limit: Annotated[float, _live(ge=0.1, le=3600)] = 5.0
