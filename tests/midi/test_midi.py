@@ -198,3 +198,18 @@ def test_without_any_midi_system_there_is_a_sentence() -> None:
             assert rig.door.inputs() == ()
 
     asyncio.run(scene())
+
+
+def test_a_mistake_is_told_once_though_the_bindings_are_looked_up_anew() -> None:
+    async def scene() -> list[str]:
+        told: list[str] = []
+        door = MidiDoor(lambda aimed: None, told.append)
+        wrong = [Binding(channel=17, address="/voice_agent/par/Talk")]
+        for resolve, again in ((RESOLVE, False), (RESOLVE, True), (lambda _: "gone", True)):
+            door.configure(MidiMap(wrong, resolve, lambda *_: False), again=again)
+        return [line for line in told if line.startswith("!")]
+
+    lines = asyncio.run(scene())
+    assert [line.rpartition(": ")[2] for line in lines] == [
+        "MIDI channels count from 1 to 16", "gone"
+    ]  # fmt: skip

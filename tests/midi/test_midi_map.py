@@ -322,6 +322,9 @@ def test_lamps_show_the_gate_where_the_pedal_is():
         (pedal(address="/voice_agent/par/Sessionstate"), "cannot be set"),
         (pedal(address="/voice_agent/par/Apikey"), "cannot be set"),
         (pedal(address="/voice_agent/par/Costbudget", value=99), "Costbudget"),
+        (pedal(address="/voice_agent/par/Volume", max=5), "max = 5: Volume is 1 at most"),
+        (pedal(address="/voice_agent/par/Volume", min=-1), "min = -1: Volume is 0 at least"),
+        (pedal(address="/voice_agent/par/Talktail", value=-1), "value = -1: Talktail is 0 at"),
         (Binding(message="program_change", mode="momentary", address=TALK), "no release"),
     ],
 )

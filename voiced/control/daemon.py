@@ -364,7 +364,7 @@ class Daemon:
         for sentence in unknown_pages(self._in_force.config, catalogue):
             self._trouble("config", sentence)
         if self._midi_left_out:
-            self._configure_midi()
+            self._configure_midi(again=True)
 
     def _from_midi(self, aimed: Aimed) -> None:
         if isinstance(aimed.input, SetMute):
@@ -374,11 +374,11 @@ class Daemon:
         else:
             self._minds.put(aimed.agent, aimed.input)
 
-    def _configure_midi(self) -> None:
+    def _configure_midi(self, *, again: bool = False) -> None:
         resolve = resolver(self.surface.agents(), self.surface.row, self.surface.options)
         midi_map = MidiMap(self._in_force.config.midi.bind, resolve, self._reading)
         self._midi_left_out = bool(midi_map.problems)
-        self._midi.configure(midi_map)
+        self._midi.configure(midi_map, again=again)
 
     def _reading(self, agent: str, page: str, name: str) -> Value:
         """Return what a toggle flips."""

@@ -66,13 +66,21 @@ class MidiDoor:
         self._configured.set()
         return self._names.inputs
 
-    def configure(self, midi_map: MidiMap) -> None:
-        """Put these bindings in force; what the former ones held is let go."""
+    def configure(self, midi_map: MidiMap, *, again: bool = False) -> None:
+        """Put these bindings in force; what the former ones held is let go.
+
+        Args:
+            midi_map: the bindings.
+            again: they are the same ones, looked up anew: what was told of them is not repeated.
+        """
+        told: list[str] = []
         if self._map is not None:
             self._hand_on(self._map.release_all())
+            told = self._map.problems if again else []
         self._map = midi_map
         for problem in midi_map.problems:
-            self._told(f"! {problem}")
+            if problem not in told:
+                self._told(f"! {problem}")
         if not midi_map.empty:
             self._configured.set()
         self._ask()

@@ -15,8 +15,9 @@ is told as `HolderGone`, once, and what the map remembers of it is forgotten.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, Protocol, TypeAlias
 
 import mido
@@ -85,6 +86,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["pulse", "switch", "number", "words", "mute"]
     low: float = 0.0
     high: float = 1.0
+    limits: tuple[float, float] = (-math.inf, math.inf)
+    """What the parameter takes; `low` and `high` are finite even where it has none."""
     off: Value | None = None
     """What a release writes; None = `low`."""
     coerce: Callable[[Value], Value] = lambda value: value
@@ -176,6 +179,10 @@ def _target(agent: str, page: str, row: Row, options: Callable[[], Sequence[str]
         high = _TOP if row.listed else max(len(row.options) - 1, 0)
     return Target(
         agent=agent, page=page, name=row.name, kind=kind, low=low, high=high, coerce=coerced,
+        limits=(
+            -math.inf if row.minimum is None else row.minimum,
+            math.inf if row.maximum is None else row.maximum,
+        ),
         off="" if row.listed else None,
     )  # fmt: skip
 
@@ -231,12 +238,26 @@ def problems(binding: Binding, resolve: Resolve) -> list[str]:
     target = resolve(binding.address)
     if isinstance(target, str):
         found.append(target)
-    elif binding.value is not None and target.kind not in ("pulse", "mute"):
-        try:
-            target.coerce(binding.value)
-        except ValueError as error:
-            found.append(f"value = {binding.value!r}: {error}")
+    elif target.kind not in ("pulse", "mute"):
+        found += _not_taken(binding, target)
     return found
+
+
+def _not_taken(binding: Binding, target: Target) -> Iterator[str]:
+    """Yield which of a binding's own values the parameter refuses, or would clamp unsaid."""
+    least, most = target.limits
+    for key in ("value", "min", "max") if target.kind == "number" else ("value",):
+        given = getattr(binding, key)
+        if given is None:
+            continue
+        try:
+            target.coerce(given)
+        except ValueError as error:
+            yield f"{key} = {given!r}: {error}"
+            continue
+        if isinstance(given, int | float) and not least <= given <= most:
+            end, bound = ("least", least) if given < least else ("most", most)
+            yield f"{key} = {given:g}: {target.name} is {bound:g} at {end}"
 
 
 class _Rule(msgspec.Struct, frozen=True, kw_only=True):
