@@ -540,6 +540,16 @@ def test_a_model_that_calls_on_and_on_is_answered_at_the_rate_whatever_it_calls(
     assert 3 <= max(in_a_minute) <= 3 + 2  # two refusals may be exactly a minute apart
 
 
+@pytest.mark.parametrize(("mode", "phase"), [("enabled", 3), ("enabled_nonblocking", 1)])
+def test_a_held_call_is_waited_for_where_its_tool_would_be(mode: str, phase: int) -> None:
+    lamp = tool(executor=CONFIG, answers=False, mode=mode)
+    hand = hand_with(lamp, settings={"rate": 1})
+    for n in range(3):
+        calls(hand, f"c{n}")
+    assert len(results(hand)) == 2
+    assert hand.agent.signals(hand.instant)["phase"] == phase
+
+
 def test_a_held_call_is_dropped_where_the_visitor_speaks() -> None:
     hand = hand_with(tool(executor=CONFIG, answers=False), settings={"rate": 1})
     for n in range(3):

@@ -260,11 +260,13 @@ def _within_rate(s: AgentState) -> bool:
 
 def _too_many(s: AgentState, event: ToolCall) -> None:
     """Refuse a call beyond the rate: at once where it is the first of a minute."""
-    last = s.calls.refused_at
-    _reply_waits(s)
+    last, tool = s.calls.refused_at, s.toolbox.find(event.name)
+    blocking = tool is None or toolbox.mode_of(tool, s.parameters) != toolbox.NONBLOCKING
+    if blocking:
+        _reply_waits(s)
     if last is None or s.now.mono_ns >= last + MINUTE or len(s.calls.pending) >= MOST_PENDING:
         s.calls.refused_at = s.now.mono_ns
-        _refuse(s, event, True, TOO_MANY)
+        _refuse(s, event, blocking, TOO_MANY)
         return
     held = Call(
         call_id=event.call_id,
@@ -272,7 +274,7 @@ def _too_many(s: AgentState, event: ToolCall) -> None:
         asked_as=event.call_id,
         name=event.name,
         tool=_NOBODYS,
-        blocking=True,
+        blocking=blocking,
         arguments=event.arguments,
         values=(),
         since=s.now.mono_ns,
