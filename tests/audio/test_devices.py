@@ -145,7 +145,9 @@ def test_devices_are_listed_with_and_without_a_card(jack):
         rig.spawn()
         rig.send(ListDevices())
         rows = rig.receive(Devices).devices
-        assert [(row.name, row.inputs, row.outputs) for row in rows] == [("system", 4, 4)]
+        # ALSA's newer plugins offer the same server once more, under their own name.
+        found = [(row.name, row.inputs, row.outputs) for row in rows if row.name != "jack"]
+        assert found == [("system", 4, 4)]
 
 
 # PulseAudio.
