@@ -149,3 +149,18 @@ def test_what_does_not_pay_for_another_reply_is_not_spent_on_half_of_one():
     assert "does not pay for another reply" in hand.callbacks("onError")[-1][2]
     hand.closed(asked=True)
     assert abs(hand.callbacks("onSessionEnd")[-1][3] - 0.07) < 1e-9, "what was held back is no cost"
+
+
+def test_what_a_first_reply_reads_counts_though_no_account_of_it_ever_comes():
+    told = wire.Price(output_usd_min=0.6, told_usd_million=4.0)
+    hand = Hand(card(pricing={"small": told}), values={("par", "Systemprompt"): "Be kind. " * 2000})
+    hand.start().connected()
+    hand.leg_event(wire.ResponseStarted, response="r1")
+    hand.leg_event(
+        wire.Meter, response_running=True, seconds_sent=0.0, seconds_received=0.0,
+        connected_s=1.0, rx_age_s=0.0,
+    )  # fmt: skip
+    hand.press("Disconnect")
+    hand.closed(asked=True)
+    # 18,000 letters are about 4,500 tokens at 4 USD a million; the built-in tool is told too.
+    assert 0.018 <= hand.callbacks("onSessionEnd")[-1][3] < 0.02

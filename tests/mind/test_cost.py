@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 
 from voiced.messages.network import Meter, Price, Usage
-from voiced.mind.cost import LEGS_KEPT, Cost, LegCost, dearest, price_of, pricing_text, usd_text
+from voiced.mind.cost import (
+    LEGS_KEPT,
+    Cost,
+    LegCost,
+    dearest,
+    price_of,
+    pricing_text,
+    told_usd,
+    usd_text,
+)
 
 from .hand import card
 
@@ -69,6 +78,32 @@ def test_a_running_response_is_booked_by_the_second() -> None:
     assert one.usage(usage(0.06)) == 0
     assert cost.booked == pytest.approx(0.3)
     assert one.usage(usage(0.06)) == pytest.approx(0.02)
+
+
+def test_what_a_reply_has_read_is_booked_with_its_first_sound_and_replaced_by_the_account() -> None:
+    one = leg(output_usd_min=0.6, told_usd_million=4.0)
+    one.again = told_usd(one.price, 16_000)
+    assert one.again == pytest.approx(0.016)
+    assert one.meter(meter(received=0.5)) == 0
+    assert one.pending == pytest.approx(0.021)
+    assert one.meter(meter(received=1)) == pytest.approx(0.026)
+    assert one.meter(meter(received=2)) == pytest.approx(0.01), "it is read once"
+    assert one.pending == 0
+    # Nothing is counted twice, neither by the account nor where the leg ends under the reply.
+    assert one.usage(usage(0.04)) == pytest.approx(0.004)
+    assert one.end() == 0
+
+
+def test_a_leg_that_ends_under_its_first_reply_has_cost_what_that_had_read() -> None:
+    cost = Cost()
+    one, two = leg(told_usd_million=4.0), leg(2, told_usd_million=4.0)
+    one.again, two.again = 0.016, 0.02
+    cost.open_leg(one)
+    one.meter(meter())
+    assert one.end() == pytest.approx(0.016)
+    # The next leg is told more; of what each would say the dearer counts.
+    cost.open_leg(two)
+    assert cost.again == pytest.approx(0.02)
 
 
 def test_silence_takes_no_tokens() -> None:

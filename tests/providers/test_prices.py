@@ -214,7 +214,7 @@ def test_ones_own_price_wins_and_what_it_does_not_name_stays():
     found = price("openai_realtime", "gpt-realtime-2.1")
     assert found == Price(
         input_usd_min=pytest.approx(0.0192), output_usd_min=pytest.approx(0.00768),
-        text="~in 0.019 USD/min out 0.008 USD/min",
+        told_usd_million=4.0, text="~in 0.019 USD/min out 0.008 USD/min",
     )  # fmt: skip
     spent = Tokens(audio_in=1_000_000, audio_out=1_000_000)
     assert cost("openai_realtime", "gpt-realtime-2.1", spent) == pytest.approx(38.4)

@@ -255,6 +255,8 @@ class Price(Message, frozen=True, kw_only=True):
     input_usd_min: float = 0.0
     output_usd_min: float = 0.0
     wallclock_usd_min: float = 0.0
+    told_usd_million: float = 0.0
+    """1,000,000 tokens of the text that each reply reads first: prompt, tools, history."""
     text: str = ""
     """As the Pricing readout shows it: "~in 0.005 USD/min out 0.018 USD/min"."""
     verified: bool = True

@@ -11,6 +11,8 @@ BOOK_S = 0.75
 """Time on the wire is booked so often; figures come five times a second: never a second is owed."""
 DUST_USD = 1e-9
 """Less is what floating point leaves of two equal sums, and no money."""
+BYTES_PER_TOKEN = 4
+"""Of written language, near enough for what the first account replaces."""
 LEGS_KEPT = 16
 """Older legs whose late account is still taken."""
 
@@ -30,6 +32,11 @@ def dearest(card: ProviderCard) -> Price | None:
         key=lambda p: p.input_usd_min + p.output_usd_min + p.wallclock_usd_min,
         default=None,
     )
+
+
+def told_usd(price: Price, size_bytes: int) -> float:
+    """Return what a reply costs that is told so much text, before its first word."""
+    return size_bytes / BYTES_PER_TOKEN * price.told_usd_million / 1e6
 
 
 def pricing_text(card: ProviderCard, model: str) -> str:
@@ -79,7 +86,9 @@ class LegCost(msgspec.Struct, kw_only=True):
     seconds_sent: float = 0.0
     seconds_received: float = 0.0
     again: float = 0.0
-    """What the next response costs before its first word, by the last account."""
+    """What the next response costs before its first word: by the last account, or what was told."""
+    read: bool = False
+    """The same of the running response is booked."""
     reserve: float = 0.0
     """The same while any moment may bring that response: unspent, and not to be spent otherwise."""
     ended: bool = False
@@ -120,10 +129,12 @@ class LegCost(msgspec.Struct, kw_only=True):
             return self.book(unaccounted)
         running, step = meter.response_running, self.price.output_usd_min / 60 * BOOK_S
         if running and 0 < step <= unaccounted:
-            self.accounted, self.pending, self.reserve = self.estimate, self.again, 0.0
-            self.assumed += unaccounted
+            unaccounted += 0.0 if self.read else self.again
+            self.accounted, self.pending, self.reserve = self.estimate, 0.0, 0.0
+            self.assumed, self.read = self.assumed + unaccounted, True
             return self.book(unaccounted)
-        self.pending = unaccounted + (self.again if running else 0.0)
+        self.read = self.read and running
+        self.pending = unaccounted + (self.again if running and not self.read else 0.0)
         self.reserve = 0.0 if running or meter.buffered_s > 0 else self.again
         return 0.0
 
@@ -137,7 +148,7 @@ class LegCost(msgspec.Struct, kw_only=True):
         more_s = max(0.0, usage.seconds_received - self.seconds_received)
         self.seconds_received += more_s
         self.estimate += more_s * self.price.output_usd_min / 60
-        self.accounted, self.pending = self.estimate, 0.0
+        self.accounted, self.pending, self.read = self.estimate, 0.0, False
         self.again, self.reserve = max(0.0, usage.again_usd), 0.0
         replaced = min(self.assumed, max(0.0, usage.usd))
         self.assumed -= replaced
@@ -174,7 +185,8 @@ class Cost:
     def open_leg(self, leg: LegCost) -> None:
         """Count a new leg; the readout of the session (one leg) starts at 0."""
         before = self._current()
-        leg.again = before.again if before else 0.0  # It is told the same conversation.
+        if before is not None:
+            leg.again = max(leg.again, before.again)  # It is told the same conversation.
         self._legs[leg.leg] = leg
         self._session_zero = 0.0
         if len(self._legs) > LEGS_KEPT:

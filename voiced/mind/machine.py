@@ -17,7 +17,7 @@ from voiced.messages.network import (
     TurnEnd,
 )
 from voiced.mind import journal, overlay, refresh, spans, stamps, tools, watch
-from voiced.mind.cost import LegCost, dearest, price_of
+from voiced.mind.cost import LegCost, dearest, price_of, told_usd
 from voiced.mind.effects import Recall, RowsCleared, Spend, StopSpeaker, TraceClosed
 from voiced.mind.inputs import Recalled
 from voiced.mind.session import (
@@ -183,13 +183,17 @@ def dial(s: AgentState, session: Session) -> None:
     session.primed = len(history)
     session.respond = replays and turns.unanswered()
     keep_s = s.parameters.number("Refreshkeep")
+    declared, parameters = tools.declare(s), s.parameters.for_leg()
+    told = [str(parameters.get("Systemprompt", "")), *(row.text for row in history)]
+    told += [text for tool in declared for text in (tool.name, tool.description, tool.schema)]
+    session.told_bytes = sum(len(text.encode(errors="replace")) for text in told)
     s.send(
         OpenLeg(
             agent=s.name,
             leg=s.leg,
             provider=session.provider,
-            parameters=s.parameters.for_leg(),
-            tools=tools.declare(s),
+            parameters=parameters,
+            tools=declared,
             from_frame=session.from_frame,
             not_before_frame=session.opened_frame,
             pressed_frame=session.press_frame,
@@ -274,14 +278,16 @@ def _meter_leg(s: AgentState, session: Session) -> None:
     if card is not None:
         price = price_of(card, session.model) or dearest(card)
         wallclock = card.metering == "wallclock"
+    price = price or Price()
     s.cost.open_leg(
         LegCost(
             leg=s.leg,
             session_id=session.id,
             provider=session.provider,
             model=session.model,
-            price=price or Price(),
+            price=price,
             wallclock=wallclock,
+            again=0.0 if wallclock else told_usd(price, session.told_bytes),
         )
     )
 

@@ -122,6 +122,8 @@ class Session(msgspec.Struct, kw_only=True):
     handle: str = ""
     primed: int = 0
     """Rows given to the next leg."""
+    told_bytes: int = 0
+    """Text given to the next leg: prompt, tools and rows, UTF-8."""
     from_frame: int = -1
     respond: bool = False
     end_reason: str = ""

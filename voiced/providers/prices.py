@@ -155,6 +155,7 @@ def price(provider: str, model: str) -> Price | None:
         input_usd_min=heard + audio,
         output_usd_min=spoken + audio,
         wallclock_usd_min=row.session_minute or 0.0,
+        told_usd_million=(row.text_in or 0.0) if by_token else 0.0,
         text=_sentence(row, heard, spoken),
         verified=row.verified,
     )
