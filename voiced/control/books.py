@@ -146,6 +146,9 @@ class Books:
 
         A disk that does not let it, or takes longer than TRACE_S, is not waited for.
         """
+        # A power cut right behind an end that was told must not find the session wished for: what
+        # a budget has ended would begin anew, with all of that budget.
+        self.flush(self._loop.time(), force=True)
         folder = self._folders.pop(effect.session_id, None)
         waiting = [done]
 
