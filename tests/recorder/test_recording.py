@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,35 @@ def test_a_disk_that_is_full_for_a_while_is_told_once_and_costs_nothing(
     [told] = session.trouble()
     assert told.code == "disk"
     assert "No space left" in told.sentence
+    session.finish()
+    assert session.check().all(), "the ring had kept it"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "free", "told"),
+    [
+        (1 << 20, 8000, ["disk"]),
+        (1 << 20, 9000, []),
+        (1000, 10, ["disk"]),
+        (1000, 50, []),
+        (0, 0, []),
+    ],
+)
+def test_the_last_of_a_disk_is_left_to_words_and_money(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, free: int, told: list[str]
+) -> None:
+    """A disk of 4 KiB blocks: 32 MiB are left of a large one, a fiftieth of a small one."""
+    room = Room()
+    room.gate(True)
+    session = Session(room, tmp_path)
+    with monkeypatch.context() as patch:
+        disk = SimpleNamespace(f_frsize=4096, f_blocks=blocks, f_bavail=free)
+        patch.setattr(wav.os, "fstatvfs", lambda fd: disk)
+        for _ in range(2):
+            room.pass_by(2000)
+            session.now += RETRY_S + 1
+            session.advance()
+    assert [each.code for each in session.trouble()] == told
     session.finish()
     assert session.check().all(), "the ring had kept it"
 

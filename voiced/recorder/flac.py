@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from voiced.recorder.wav import HEADER
+from voiced.recorder.wav import HEADER, leave_room
 
 STEP = 1 << 16
 """Frames a step."""
@@ -61,6 +61,7 @@ def convert(path: Path, samplerate: int, channels: int) -> Iterator[None]:
         ):
             source.seek(HEADER)
             while samples := source.read(step):
+                leave_room(source.fileno(), len(samples))
                 target.buffer_write(samples, "int16")
                 yield
         part.replace(path.with_suffix(".flac"))

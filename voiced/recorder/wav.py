@@ -8,6 +8,7 @@ Programming Interface and Data Specifications 1.0").
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -16,6 +17,12 @@ HEADER = 44
 """Bytes before the samples."""
 MAX_BYTES = (1 << 31) - (1 << 20)
 """A file of this length is full: many programs count in 31 bits."""
+
+LEFT_BYTES = 32 << 20
+"""Room that recordings leave on the disk: a season's words and money are smaller than an hour's
+sound, and must never wait for it."""
+LEFT_PART = 50
+"""On a small disk they leave this part of it, if that is less."""
 
 
 class WavFile:
@@ -54,8 +61,9 @@ class WavFile:
 
         Raises:
             OSError: they cannot all be written; `frames` is as before, and what was written of them
-                is written over by the next ones.
+                is written over by the next ones. Also where only what is left for others is free.
         """
+        leave_room(self._fd, len(samples))
         if self._claimed < 0:
             self.update()
         at, left = HEADER + self.frames * self._step, memoryview(samples)
@@ -109,6 +117,21 @@ class WavFile:
     def abandon(self) -> None:
         """Close it as it is."""
         os.close(self._fd)
+
+
+def leave_room(fd: int, size_bytes: int) -> None:
+    """See that so much can be written and leaves what words and money need.
+
+    Raises:
+        OSError: it would not.
+    """
+    disk = os.fstatvfs(fd)
+    left = min(LEFT_BYTES, disk.f_blocks * disk.f_frsize // LEFT_PART)
+    # A file system that tells no size (ramfs, some of the network) is filled until it refuses.
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize - size_bytes < left:
+        raise OSError(
+            errno.ENOSPC, f"the last {left / (1 << 20):.2g} MiB of the disk are for words and money"
+        )
 
 
 def header(samplerate: int, channels: int, frames: int) -> bytes:
