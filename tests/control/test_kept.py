@@ -70,6 +70,26 @@ def test_the_ledger_adds_up_past_torn_lines(tmp_path: Path) -> None:
     assert ledger.read(path)[1] == ""
 
 
+def test_what_a_full_disk_took_of_a_line_is_no_damage_where_the_line_follows(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / ledger.FILE
+    one, two = (ledger.line_of(booking(at, 0.25)) for at in (1.0, 2.0))
+    path.write_text(f"{one}\n{two[:60]}\n{two[:50]}\n{two}\n")
+    bookings, sentence = ledger.read(path)
+    assert ([each.unix for each in bookings], sentence) == ([1.0, 2.0], "")
+    path.write_text(f"{one}\n{two[:60]}\n{one}\n{two[:20]}\n")
+    assert "line 2 (and 1 more) cannot be read" in ledger.read(path)[1]
+
+
+def test_a_slip_of_the_hand_is_no_money_for_the_budgets(tmp_path: Path) -> None:
+    path = tmp_path / ledger.FILE
+    path.write_text(ledger.line_of(booking(1.0, -100.0)) + "\n")
+    bookings, sentence = ledger.read(path)
+    assert bookings == []
+    assert "line 1 cannot be read" in sentence
+
+
 def test_a_ledger_that_is_a_pipe_is_refused_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ledger.FILE)
     with pytest.raises(OSError, match="no plain file"):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from voiced.control.files import read_file
 
 FILE = "ledger.jsonl"
+KNOWN_BYTES = 40
+"""So much of a line has its time, to the millisecond: no other line begins with it."""
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +30,8 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     provider: str
     model: str
-    usd: float
+    usd: Annotated[float, msgspec.Meta(ge=0)]
+    """A slip of the hand below 0 would be money that nobody has given."""
     boot: str = ""
     """The machine's run in which it was booked; "" = not known."""
     boot_s: float = 0.0
@@ -48,19 +52,30 @@ def read(path: Path) -> tuple[list[Booking], str]:
         lines = read_file(path).splitlines()
     except FileNotFoundError:
         return [], ""
-    bookings, damaged = [], []
+    bookings: list[Booking] = []
+    damaged: list[int] = []
+    torn: dict[int, bytes] = {}
     for number, line in enumerate(lines, 1):
         try:
             bookings.append(_decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if line.strip():
-                damaged.append(number)
+                torn[number] = line
+        else:
+            # What a full disk took of a line was written again behind it: nothing is missing.
+            damaged += [
+                each
+                for each, part in torn.items()
+                if len(part) < KNOWN_BYTES or not line.startswith(part)
+            ]
+            torn.clear()
+    damaged += torn
     if not damaged:
         return bookings, ""
     more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
     return bookings, (
-        f"{path}: line {damaged[0]}{more} cannot be read; no budget counts what it booked. Mend it "
-        "or remove it"
+        f"{path}: line {damaged[0]}{more} cannot be read; no budget counts what it booked. Mend "
+        "the line or delete it, and keep the others"
     )
 
 
