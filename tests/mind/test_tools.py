@@ -10,7 +10,7 @@ from voiced.messages import network as wire
 from voiced.mind import effects, inputs
 from voiced.mind.inputs import Origin
 from voiced.mind.toolbox import MOST, OUTPUT_TEXT
-from voiced.mind.tools import LONGEST_RESULT, MOST_PENDING
+from voiced.mind.tools import LONGEST_RESULT, MOST_HELD, MOST_PENDING
 
 from .hand import OSC, PEDAL, Hand, card
 
@@ -548,6 +548,49 @@ def test_a_held_call_is_waited_for_where_its_tool_would_be(mode: str, phase: int
         calls(hand, f"c{n}")
     assert len(results(hand)) == 2
     assert hand.agent.signals(hand.instant)["phase"] == phase
+
+
+def test_arguments_that_are_no_object_count_like_any_others() -> None:
+    hand = hand_with(tool(), settings={"rate": 2})
+    for n in range(5):
+        hand.leg_event(wire.ToolCall, call_id=f"c{n}", name="set_lights", arguments='"[1,2"')
+    assert [r[1:3] for r in results(hand)] == [(f"c{n}", False) for n in range(3)]
+    assert runs(hand) == []
+
+
+def test_however_many_are_held_none_is_answered_before_its_minute() -> None:
+    lamp = tool(executor=CONFIG, answers=False, mode="enabled_nonblocking")
+    hand = hand_with(lamp, settings={"rate": 1})
+    for n in range(2 * MOST_HELD):
+        calls(hand, f"c{n}")
+    assert len(results(hand)) == 2
+    assert len(pairs(hand)) == 2 * MOST_HELD
+    hand.sleep(61)
+    assert len(results(hand)) == 2 + MOST_HELD
+    assert all(pair == PAIR for pair in pairs(hand).values())
+
+
+def test_beyond_the_rate_the_model_waits_for_every_tool_until_it_may_call_again() -> None:
+    hand = hand_with(tool(mode="enabled_nonblocking"), settings={"rate": 2})
+    for n in range(2):
+        calls(hand, f"c{n}")
+        answers(hand, f"c{n}")
+    assert declared(hand.dialled[0])["set_lights"] is False
+    assert hand.sent_of(wire.UpdateLeg) == []
+    calls(hand, "c2")
+    assert declared(hand.sent_of(wire.UpdateLeg)[-1])["set_lights"] is True
+    hand.sleep(59.9)
+    assert len(hand.sent_of(wire.UpdateLeg)) == 1
+    hand.sleep(0.2)
+    assert declared(hand.sent_of(wire.UpdateLeg)[-1])["set_lights"] is False
+
+
+def test_beyond_the_rate_nobody_is_told_of_modes_that_a_connection_cannot_change() -> None:
+    service = {"updates_tools": False}
+    hand = hand_with(tool(mode="enabled_nonblocking"), settings={"rate": 1}, service=service)
+    for n in range(3):
+        calls(hand, f"c{n}")
+    assert hand.callbacks("onStatus") == []
 
 
 def test_a_held_call_is_dropped_where_the_visitor_speaks() -> None:

@@ -472,11 +472,14 @@ def test_tools_answer_with_a_result_or_an_error():
             "tool_type": "function",
         }
         await chat.say(tool_call(tool_call_id="call_03", parameters="{broken"))
+        await told.until("tool_call", 3)
+        await evi.send_tool_response(conn, "call_03", "set_light", False, "no object")
         assert (await chat.hear())["tool_call_id"] == "call_03"
 
     told = talk(scene, tools=[TOOL])
     assert told.named("tool_call") == [
-        ("tool_call", f"call_0{n}", "set_light", '{"colour":"blue"}') for n in (1, 2)
+        *(("tool_call", f"call_0{n}", "set_light", '{"colour":"blue"}') for n in (1, 2)),
+        ("tool_call", "call_03", "set_light", '"{broken"'),
     ]
     assert told.named("trouble")[0][1] == "bad_arguments"
 

@@ -341,15 +341,22 @@ def test_typed_words_do_not_wait_for_ever() -> None:
     assert outputs(table) == [("c1", "CANCELLED"), ("", "")]
 
 
-def test_arguments_that_do_not_parse_are_answered_by_us() -> None:
-    table = Table()
+@pytest.mark.parametrize("blocking", [True, False])
+def test_arguments_that_do_not_parse_are_told_and_answered_by_who_counts_the_calls(
+    blocking: bool,
+) -> None:
+    table = Table(tools=(msgspec.structs.replace(LIGHT, blocking=blocking),))
     table.begins("r1")
     table.calls("r1", "c1", arguments='{"colour":')
     table.ends("r1")
-    assert table.recorder.named("tool_call") == []
+    assert table.recorder.named("tool_call") == [
+        ("tool_call", "c1", "set_light", '"{\\"colour\\":"')
+    ]
     (trouble,) = table.recorder.named("trouble")
     assert trouble[1] == "bad_arguments"
     assert "set_light" in trouble[2]
+    assert table.bench.sent() == [], "each answer brings a reply, and another call"
+    table.talk.result("c1", "set_light", False, "no object")
     output = table.bench.sent()[0]
     assert isinstance(output, ItemCreate)
     assert isinstance(output.item, OutputItem)

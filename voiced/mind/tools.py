@@ -51,6 +51,8 @@ CLOSING_S = 30.0
 GOODBYE_S = 5.0
 """The closing words have so long to begin behind a reply that only called."""
 MOST_PENDING = 16
+MOST_HELD = 256
+"""Calls beyond the rate that are kept to be answered later."""
 MINUTE = 60 * SECOND
 KEPT_S = 60.0
 """A result that came too late for its leg answers the same call of the next one for so long."""
@@ -78,8 +80,24 @@ _NOBODYS = Tool(name="", description="", schema="{}", executor=Origin(kind="mind
 
 def declare(s: AgentState) -> list[ToolDeclaration]:
     """Return the tools for a leg that is being opened, and remember what it knows."""
-    s.calls.declared = toolbox.declarations(s.toolbox, s.parameters)
+    s.calls.declared = _declarations(s)
     return s.calls.declared
+
+
+def _declarations(s: AgentState) -> list[ToolDeclaration]:
+    found = toolbox.declarations(s.toolbox, s.parameters)
+    if _throttled_until(s) is None:
+        return found
+    # The service is told at once that such a tool has started, and that answer too brings a reply.
+    return [msgspec.structs.replace(each, blocking=True) for each in found]
+
+
+def _throttled_until(s: AgentState) -> int | None:
+    """Return when the model may again call tools that it does not wait for, ns; None = it may."""
+    last, card = s.calls.refused_at, s.card
+    if last is None or card is None or not card.updates_tools:
+        return None
+    return last + MINUTE if s.now.mono_ns < last + MINUTE else None
 
 
 def session_opened(s: AgentState) -> None:
@@ -91,7 +109,7 @@ def session_opened(s: AgentState) -> None:
 def tell_leg(s: AgentState) -> bool:
     """Tell an open leg of tools that came, went or changed."""
     known = s.calls.declared
-    if not s.leg_open or toolbox.declarations(s.toolbox, s.parameters) == known:
+    if not s.leg_open or _declarations(s) == known:
         return False
     if s.card is not None and not s.card.updates_tools:
         before, now = ({tool.name for tool in tools} for tools in (known, declare(s)))
@@ -264,9 +282,13 @@ def _too_many(s: AgentState, event: ToolCall) -> None:
     blocking = tool is None or toolbox.mode_of(tool, s.parameters) != toolbox.NONBLOCKING
     if blocking:
         _reply_waits(s)
-    if last is None or s.now.mono_ns >= last + MINUTE or len(s.calls.pending) >= MOST_PENDING:
+    if last is None or s.now.mono_ns >= last + MINUTE:
         s.calls.refused_at = s.now.mono_ns
         _refuse(s, event, blocking, TOO_MANY)
+        return
+    if len(s.calls.pending) >= MOST_HELD:
+        # Never answered: whoever speaks next gives it up, and the model goes on from there.
+        _note_answer(s, event, ok=False, result=TOO_MANY)
         return
     held = Call(
         call_id=event.call_id,
@@ -275,7 +297,7 @@ def _too_many(s: AgentState, event: ToolCall) -> None:
         name=event.name,
         tool=_NOBODYS,
         blocking=blocking,
-        arguments=event.arguments,
+        arguments="",
         values=(),
         since=s.now.mono_ns,
         state=CallState.HELD,
@@ -432,6 +454,8 @@ def deadlines(s: AgentState) -> Iterator[int]:
         due = _due(s, call)
         if due is not None:
             yield due
+    if (until := _throttled_until(s)) is not None:
+        yield until
 
 
 def _due(s: AgentState, call: Call) -> int | None:

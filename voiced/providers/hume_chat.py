@@ -12,6 +12,7 @@ import binascii
 import logging
 from collections import deque
 
+import msgspec
 import numpy as np
 import soxr
 
@@ -225,22 +226,24 @@ class Chat:
             self._dead.extend(self._items)
             self._items = {}
 
-    def tool(self, call: wire.ToolCall) -> wire.ToolError | None:
-        """Take a call of a tool of ours, or of the service's own; return what to answer at once."""
+    def tool(self, call: wire.ToolCall) -> None:
+        """Take a call of a tool of ours, or of the service's own."""
         if call.tool_type == "builtin":
             self.callbacks.alive()
             if call.name == HANG_UP:
                 self.hang_up(call.tool_call_id)
-            return None
+            return
         if not wire.is_json_object(call.parameters):
             self.callbacks.trouble(
                 "bad_arguments", f"Hume called the tool {call.name[:64]} with no JSON object"
             )
-            return failed(call.tool_call_id, "the arguments were no JSON object")
+            # Not answered here: who counts the calls refuses it, or a model could go on for ever.
+            call = msgspec.structs.replace(
+                call, parameters=msgspec.json.encode(call.parameters).decode()
+            )
         if call.response_required:
             self._calls.add(call.tool_call_id)
         self.callbacks.tool_call(call.tool_call_id, call.name, call.parameters)
-        return None
 
     def hang_up(self, call_id: str) -> None:
         """Take that the model ends the conversation by the service's own tool: as by ours."""

@@ -271,9 +271,7 @@ class Connection:
             case wire.UserInterruption():
                 await chat.interrupted()
             case wire.ToolCall():
-                answer = chat.tool(event)
-                if answer is not None:
-                    await self.send(answer)
+                chat.tool(event)
             case wire.BuiltinResponse(tool_call_id=call, tool_name=name):
                 self.callbacks.alive()
                 if name == HANG_UP:

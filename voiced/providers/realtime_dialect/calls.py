@@ -119,3 +119,8 @@ def is_object(arguments: str) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
+
+
+def as_json(text: str) -> str:
+    """Return what is no JSON as JSON text: as a string."""
+    return msgspec.json.encode(text).decode()

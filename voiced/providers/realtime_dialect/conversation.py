@@ -16,7 +16,14 @@ from voiced.errors import ProviderError
 from voiced.messages.network import HistoryRow
 from voiced.providers.contract import HeardItem, LegCallbacks
 from voiced.providers.realtime_dialect import client, server
-from voiced.providers.realtime_dialect.calls import STARTED, Call, Calls, is_object, result_text
+from voiced.providers.realtime_dialect.calls import (
+    STARTED,
+    Call,
+    Calls,
+    as_json,
+    is_object,
+    result_text,
+)
 from voiced.providers.realtime_dialect.client import ClientEvent
 from voiced.providers.realtime_dialect.dialect import Dialect, Terms
 from voiced.providers.realtime_dialect.hearing import Hearing
@@ -500,11 +507,12 @@ class Conversation:
                 self.callbacks.usage(call.id, served.usd, served.detail, aside=True)
             return
         if not is_object(item.arguments or ""):
-            call.output = result_text(False, "the arguments are no JSON object")
             title = self.dialect.service.title
             self.callbacks.trouble(
                 "bad_arguments", f"{title} called the tool {call.name[:64]} with no JSON object"
             )
+            # Not answered here: who counts the calls refuses it, or a model could go on for ever.
+            self.callbacks.tool_call(call.id, call.name, as_json(item.arguments or ""))
             return
         if call.name in self.nonblocking:
             call.waits, call.output = False, STARTED
