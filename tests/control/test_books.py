@@ -40,7 +40,7 @@ def test_what_was_pending_when_the_power_went_is_booked_once(tmp_path: Path, boo
 
     for _ in range(2):
         asyncio.run(start())
-    bookings, _ = ledger.read(tmp_path / ledger.FILE)
+    bookings = list(ledger.Reading(tmp_path / ledger.FILE))
     assert sum(each.usd for each in bookings) == pytest.approx(0.3)
     assert len(bookings) == (2 if booked < 0.3 else 1)
     assert read_trace(folder / f"{STEM}.json").cost_usd == 0.3

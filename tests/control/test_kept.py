@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 import os
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from voiced.control import ledger
+from voiced.control.allowance import Allowance, Now
+from voiced.control.config.model import BudgetConfig
 from voiced.control.keys import find_keys, scrubbed
 from voiced.control.sdnotify import Notify
 from voiced.control.state import State, load_state
@@ -52,6 +55,11 @@ def test_no_state_file_is_no_problem(tmp_path: Path) -> None:
 # --- ledger
 
 
+def read(path: Path) -> tuple[list[ledger.Booking], str]:
+    reading = ledger.Reading(path)
+    return list(reading), reading.damage
+
+
 def booking(unix: float, usd: float) -> ledger.Booking:
     return ledger.Booking(
         time="", unix=unix, agent="a", session_id="s", provider="p", model="m", usd=usd
@@ -60,14 +68,14 @@ def booking(unix: float, usd: float) -> ledger.Booking:
 
 def test_the_ledger_adds_up_past_torn_lines(tmp_path: Path) -> None:
     path = tmp_path / ledger.FILE
-    assert ledger.read(path) == ([], "")
+    assert read(path) == ([], "")
     whole = [ledger.line_of(booking(at, 0.25)) for at in (1.0, 2.0, 3.0)]
     path.write_text("\n".join([whole[0], whole[1][:20], whole[1], "null", "\x00", "", whole[2]]))
-    bookings, sentence = ledger.read(path)
+    bookings, sentence = read(path)
     assert [each.unix for each in bookings] == [1.0, 2.0, 3.0]
     assert "line 2 (and 2 more) cannot be read" in sentence  # Its money is not known any more.
     path.write_text("".join(line + "\n" for line in whole))
-    assert ledger.read(path)[1] == ""
+    assert read(path)[1] == ""
 
 
 def test_what_a_full_disk_took_of_a_line_is_no_damage_where_the_line_follows(
@@ -76,16 +84,30 @@ def test_what_a_full_disk_took_of_a_line_is_no_damage_where_the_line_follows(
     path = tmp_path / ledger.FILE
     one, two = (ledger.line_of(booking(at, 0.25)) for at in (1.0, 2.0))
     path.write_text(f"{one}\n{two[:60]}\n{two[:50]}\n{two}\n")
-    bookings, sentence = ledger.read(path)
+    bookings, sentence = read(path)
     assert ([each.unix for each in bookings], sentence) == ([1.0, 2.0], "")
     path.write_text(f"{one}\n{two[:60]}\n{one}\n{two[:20]}\n")
-    assert "line 2 (and 1 more) cannot be read" in ledger.read(path)[1]
+    assert "line 2 (and 1 more) cannot be read" in read(path)[1]
+
+
+def test_a_seasons_ledger_is_counted_without_being_held(tmp_path: Path) -> None:
+    """Time on the line is booked every second: a season of it is a file of a gigabyte."""
+    path = tmp_path / ledger.FILE
+    with path.open("w") as file:
+        file.writelines(ledger.line_of(booking(1e9 + n, 0.001)) + "\n" for n in range(10_000))
+    tracemalloc.start()
+    budget = BudgetConfig(month=100.0)
+    allowance = Allowance(budget, ledger.Reading(path), Now(1e9 + 10_000, "", 0.0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert allowance.left(Now(1e9 + 10_000, "", 0.0)).usd == pytest.approx(90.0)
+    assert peak < path.stat().st_size / 4
 
 
 def test_a_slip_of_the_hand_is_no_money_for_the_budgets(tmp_path: Path) -> None:
     path = tmp_path / ledger.FILE
     path.write_text(ledger.line_of(booking(1.0, -100.0)) + "\n")
-    bookings, sentence = ledger.read(path)
+    bookings, sentence = read(path)
     assert bookings == []
     assert "line 1 cannot be read" in sentence
 
@@ -93,7 +115,7 @@ def test_a_slip_of_the_hand_is_no_money_for_the_budgets(tmp_path: Path) -> None:
 def test_a_ledger_that_is_a_pipe_is_refused_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ledger.FILE)
     with pytest.raises(OSError, match="no plain file"):
-        ledger.read(tmp_path / ledger.FILE)
+        read(tmp_path / ledger.FILE)
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,10 @@ class Allowance:
 
     def _note(self, booking: Booking) -> None:
         began = booking.unix // MINUTE_S * MINUTE_S
-        minute = self._minutes.setdefault(
-            (began, booking.boot), _Minute(began, booking.boot, booking.boot_s)
-        )
+        minute = self._minutes.get((began, booking.boot))
+        if minute is None:
+            minute = _Minute(began, booking.boot, booking.boot_s)
+            self._minutes[began, booking.boot] = minute
         minute.boot_s = max(minute.boot_s, booking.boot_s)
         minute.usd += booking.usd
         if len(self._minutes) > KEPT_S / MINUTE_S:

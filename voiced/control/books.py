@@ -58,9 +58,9 @@ class Books:
         )
         self.state, problem = load_state(state_dir)
         self._damaged: set[Path] = set()
-        bookings, damaged = ledger.read(state_dir / ledger.FILE)
-        self.problems = [each for each in (problem, damaged) if each]
+        bookings = ledger.Reading(state_dir / ledger.FILE)
         self.allowance = Allowance(BudgetConfig(), bookings, moment())
+        self.problems = [each for each in (problem, bookings.damage) if each]
         self._dirty = False
         self._kept_at = 0.0
         self._folders: dict[str, Path] = {}
@@ -94,7 +94,7 @@ class Books:
         if closed is None:
             return
         trace = traces.read_trace(closed)
-        bookings, _ = ledger.read(self._state_dir / ledger.FILE)
+        bookings = ledger.Reading(self._state_dir / ledger.FILE, trace.session_id)
         owed = trace.cost_usd - sum(
             each.usd for each in bookings if each.session_id == trace.session_id
         )

@@ -7,12 +7,13 @@ change evades them.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from voiced.control.files import read_file
+from voiced.control.files import open_file
 
 FILE = "ledger.jsonl"
 KNOWN_BYTES = 40
@@ -46,37 +47,57 @@ def line_of(booking: Booking) -> str:
     return msgspec.json.encode(booking).decode()
 
 
-def read(path: Path) -> tuple[list[Booking], str]:
-    """Return every booking that can be read, and a sentence where there are lines that cannot."""
-    try:
-        lines = read_file(path).splitlines()
-    except FileNotFoundError:
-        return [], ""
-    bookings: list[Booking] = []
-    damaged: list[int] = []
-    torn: dict[int, bytes] = {}
-    for number, line in enumerate(lines, 1):
+class Reading:
+    """A ledger's bookings, one by one: a season's do not fit into memory.
+
+    Args:
+        path: of the ledger; it may be missing.
+        session_id: only this one's, and nothing is said of what cannot be read.
+
+    Attributes:
+        damage: a sentence where there are lines that cannot be read; known once all were taken.
+
+    Raises:
+        OSError: it cannot be read; from taking them.
+    """
+
+    def __init__(self, path: Path, session_id: str = "") -> None:
+        self._path, self._session = path, session_id.encode()
+        self.damage = ""
+
+    def __iter__(self) -> Iterator[Booking]:
+        damaged: list[int] = []
+        torn: dict[int, bytes] = {}
         try:
-            bookings.append(_decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            if line.strip():
-                torn[number] = line
-        else:
-            # What a full disk took of a line was written again behind it: nothing is missing.
-            damaged += [
-                each
-                for each, part in torn.items()
-                if len(part) < KNOWN_BYTES or not line.startswith(part)
-            ]
-            torn.clear()
-    damaged += torn
-    if not damaged:
-        return bookings, ""
-    more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-    return bookings, (
-        f"{path}: line {damaged[0]}{more} cannot be read; no budget counts what it booked. Mend "
-        "the line or delete it, and keep the others"
-    )
+            file = open_file(self._path)
+        except FileNotFoundError:
+            return
+        with file:
+            for number, line in enumerate(file, 1):
+                if self._session not in line:
+                    continue
+                try:
+                    booking = _decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    if line.strip():
+                        torn[number] = line.rstrip(b"\n")
+                    continue
+                if torn:
+                    damaged += [each for each, part in torn.items() if not _follows(part, line)]
+                    torn.clear()
+                yield booking
+        damaged += torn
+        if damaged:
+            more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+            self.damage = (
+                f"{self._path}: line {damaged[0]}{more} cannot be read; no budget counts what it "
+                "booked. Mend the line or delete it, and keep the others"
+            )
+
+
+def _follows(part: bytes, line: bytes) -> bool:
+    """Tell whether what a full disk took of a line was written again behind it: none is missing."""
+    return len(part) >= KNOWN_BYTES and line.startswith(part)
 
 
 def day_started(now: datetime.datetime, day_ends: datetime.time) -> datetime.datetime:
