@@ -29,6 +29,8 @@ def misbehave(mode):
     match mode:
         case "raise":
             raise RuntimeError("no such luck")
+        case "garble":
+            raise ValueError(os.fsdecode(b"caf\\xe9"))
         case "leave":
             sys.exit(3)
         case "loop":
@@ -119,7 +121,7 @@ def told(stage: Scripted, code: str, since: int) -> str:
     return str(found.args[2])
 
 
-@pytest.mark.parametrize("mode", ["raise", "leave", "allocate"])
+@pytest.mark.parametrize("mode", ["raise", "garble", "leave", "allocate"])
 def test_what_a_callback_raises_is_told_and_the_process_stays(stage: Scripted, mode: str) -> None:
     pid = behaves(stage)
     since = speak_up(stage, mode)
@@ -127,6 +129,7 @@ def test_what_a_callback_raises_is_told_and_the_process_stays(stage: Scripted, m
     line = 1 + HOSTILE.splitlines().index(
         {
             "raise": '            raise RuntimeError("no such luck")',
+            "garble": '            raise ValueError(os.fsdecode(b"caf\\xe9"))',
             "leave": "            sys.exit(3)",
             "allocate": "                kept.append(bytearray(1 << 36))",
         }[mode]
@@ -193,6 +196,11 @@ def test_a_tool_that_ends_the_process_is_answered_at_once(stage: Scripted) -> No
     assert behaves(stage) != pid
     call(stage, "c2", "obey", mode="good")
     assert given(stage, "c2") == ("obey", True, "obeyed")
+
+
+def test_a_tool_whose_failure_has_odd_words_is_answered(stage: Scripted) -> None:
+    call(stage, "c1", "obey", mode="garble")
+    assert given(stage, "c1") == ("obey", False, r"obey failed: ValueError: caf\udce9")
 
 
 def test_a_file_that_cannot_be_read_leaves_the_last_good_one_in_force(stage: Scripted) -> None:

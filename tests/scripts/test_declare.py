@@ -139,6 +139,7 @@ def test_results_are_text() -> None:
     assert result_text({"a": [1, 2.5, None]}) == '{"a":[1,2.5,null]}'
     assert result_text(Lamp()).startswith("<tests.scripts")
     assert len(result_text("x" * 10**6)) == 64_000
+    assert result_text("caf\udce9") == r"caf\udce9"
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(),

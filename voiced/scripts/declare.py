@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from voiced.messages.scripts import LONGEST_TEXT, OfferedTool
+from voiced.scripts.text import sendable
 
 DONE = "done"
 """The result of a function that returns nothing."""
@@ -65,12 +66,12 @@ def result_text(returned: Any) -> str:
         case None:
             return DONE
         case str():
-            return str(returned)[:LONGEST_TEXT]
+            return sendable(str(returned))[:LONGEST_TEXT]
     try:
         text = msgspec.json.encode(returned).decode()
     except (TypeError, ValueError, RecursionError):
         text = str(returned)
-    return text[:LONGEST_TEXT]
+    return sendable(text)[:LONGEST_TEXT]
 
 
 def offer(

@@ -15,6 +15,7 @@ import msgspec
 from voiced.parameters import CALLBACKS, Reading, nearest
 from voiced.scripts.agent import Agent
 from voiced.scripts.declare import DeclarationError, Offer, offer
+from voiced.scripts.text import sendable
 
 LARGEST = 1024 * 1024
 """Bytes of a script."""
@@ -193,4 +194,4 @@ def raised(error: BaseException, path: Path) -> str:
     """Return what was raised and where in the file, in one line."""
     what = " ".join(traceback.format_exception_only(error)[-1].split())[:400]
     inside = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    return f"{path.name}:{inside[-1].lineno}: {what}" if inside else what
+    return sendable(f"{path.name}:{inside[-1].lineno}: {what}" if inside else what)

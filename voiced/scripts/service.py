@@ -36,6 +36,7 @@ from voiced.scripts.jobs import GIVEN_UP_S, LOAD_S, Jobs
 from voiced.scripts.outbox import SEND_TIMEOUT_S, Outbox
 from voiced.scripts.printed import Capture
 from voiced.scripts.script import Script, ScriptError, info_of, load, raised, read, version_of
+from voiced.scripts.text import described
 
 ALIVE_S = 0.25
 LOOK_S = 0.25
@@ -208,7 +209,7 @@ class Service:
                 result = offered.call(message.arguments)
             except BaseException as error:
                 ok, trouble = False, self._raised(error)
-                result = f"{message.name} failed: {type(error).__name__}: {error}"[:LONGEST_TEXT]
+                result = f"{message.name} failed: {described(error)}"[:LONGEST_TEXT]
         self._outbox.send(
             FunctionEnded(
                 call_id=message.call_id, name=message.name, ok=ok, result=result, trouble=trouble
