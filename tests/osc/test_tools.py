@@ -68,6 +68,13 @@ def test_registering_makes_the_sender_the_executor(udp: Udp, surface: FakeSurfac
     assert registered(udp, "quick", "enabled_nonblocking") == ["quick", "enabled_nonblocking"]
 
 
+def test_what_is_refused_is_not_told_as_registered_though_an_older_one_is_there(udp: Udp) -> None:
+    registered(udp)
+    for schema, mode in [("{", "enabled"), (SCHEMA, "sometimes")]:
+        udp.send(f"{A}/tool/register", "set_lights", "Turn the lights to a colour", schema, mode)
+        assert [said for said in udp.done() if said[0].endswith("/registered")] == []
+
+
 def test_no_schema_means_no_arguments(udp: Udp, surface: FakeSurface) -> None:
     udp.send(f"{A}/tool/register", "blink", "Blink once", "")
     udp.until(f"{A}/tool/registered")
@@ -183,6 +190,13 @@ def test_what_is_no_message_of_a_tool_is_refused(
 ) -> None:
     assert udp.refused(f"{A}/tool/{word}", *args) == code
     assert not surface.puts
+
+
+def test_a_tool_that_is_too_long_is_to_be_sent_by_tcp(udp: Udp) -> None:
+    udp.send(f"{A}/tool/register", "a", "b", "x" * 5000)
+    assert udp.until("/voiced/error")[-1][1][2].endswith(": send it by TCP")
+    udp.send(f"{A}/par/Systemprompt", "x" * 5000)
+    assert "/append" in udp.until("/voiced/error")[-1][1][2]
 
 
 def test_the_list_names_everybody(udp: Udp, surface: FakeSurface) -> None:

@@ -24,6 +24,7 @@ from voiced.mind.inputs import (
     ToolProgress,
     UnregisterTool,
 )
+from voiced.mind.toolbox import problem_of
 from voiced.parameters import Refusal
 
 _MANY: Final = 256
@@ -85,8 +86,10 @@ class ToolDoor:
         )
         self._executors[peer.origin] = peer
         self._surface.put(agent, RegisterTool(tool=tool, origin=peer.origin))
+        # One that was refused is not there, but an older one of that name may be.
+        taken = not problem_of(tool)
         for one in self._surface.tools(agent):
-            if (one.name, one.origin) == (name, peer.origin):
+            if taken and (one.name, one.origin) == (name, peer.origin):
                 peer.answer(f"/{agent}/tool/registered", (name, one.mode))
         if len(self._executors) > _MANY:
             self._forget_idle()

@@ -30,6 +30,8 @@ from voiced.parameters import (
     to_norm,
 )
 
+APPEND: Final = "send the rest with /append, or by TCP"
+"""What to do with a parameter's text that is too long for one datagram."""
 REARM_S: Final = 1.0
 """A pulse held at 1 fires again after so long a silence."""
 PULSES_PER_S: Final = 20
@@ -120,7 +122,7 @@ class Values:
                 peer, at.address, "unknown_address", f"there is no parameter {at.name} any more"
             )
             return False
-        refusal = self._barred(peer, at, row) or self.too_long(peer, args)
+        refusal = self._barred(peer, at, row) or self.too_long(peer, args, APPEND)
         if refusal is not None:
             self._replies.refusal(peer, at.address, refusal)
             return False
@@ -156,14 +158,13 @@ class Values:
         return Refusal("read_only", f"{row.name} tells something; it cannot be set")
 
     @staticmethod
-    def too_long(peer: Peer, args: Sequence[Argument]) -> Refusal | None:
+    def too_long(
+        peer: Peer, args: Sequence[Argument], remedy: str = "send it by TCP"
+    ) -> Refusal | None:
         """Return why a text is too long for one datagram, None where it is not."""
         longest = max((len(a) for a in args if isinstance(a, str | bytes)), default=0)
         if longest > MAX_TEXT and not peer.stream:
-            return Refusal(
-                "too_long",
-                f"a message takes {MAX_TEXT} bytes of text: send the rest with /append, or by TCP",
-            )
+            return Refusal("too_long", f"a message takes {MAX_TEXT} bytes of text: {remedy}")
         return None
 
     def _unlearned(
