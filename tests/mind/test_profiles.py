@@ -95,6 +95,7 @@ def test_a_whole_profile() -> None:
         ({"Sessionmode": 1}, "Sessionmode: this takes a name in quotes"),
         ({"Provider": "locl"}, "Did you mean local?"),
         ({"locl": {"speed": 1}}, "locl: there is no such provider. Did you mean local?"),
+        ({"Volume": {"a": 1}}, "Volume: a parameter takes a value, and no object of them"),
         ({"local": {"spee": 1}}, "local.spee: there is no such parameter. Did you mean speed?"),
         ({"local": {"speed": 5}}, "local.speed = 5: must be from 0.5 to 2"),
         ({"local": {"mood": "mad"}}, "calm wild"),

@@ -180,9 +180,10 @@ def read_profile(file: File, parameters: Parameters) -> tuple[Profile, list[str]
         if entry.page != PAR and page is None:
             if parameters.learned:
                 known = [*ROWS, *parameters.pages()]
-                problems.append(
-                    f"{_short(entry.page)}: there is no such provider.{nearest(entry.page, known)}"
-                )
+                what = f"there is no such provider.{nearest(entry.page, known)}"
+                if entry.page in ROWS:
+                    what = "a parameter takes a value, and no object of them"
+                problems.append(f"{_short(entry.page)}: {what}")
             continue
         row = _row(entry, parameters, problems)
         if row is not None:
