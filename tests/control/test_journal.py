@@ -9,6 +9,7 @@ import stat
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -455,3 +456,26 @@ def test_traces_of_older_versions_are_read(tmp_path: Path) -> None:
         del older[later]
     path.write_bytes(msgspec.json.encode({**older, "unknown": 1}))
     assert traces.read_trace(path).recordings == []
+
+
+def test_a_session_of_weeks_becomes_a_trace_without_its_journal_in_memory(tmp_path: Path) -> None:
+    """Time on the line is written down every second: a journal may be larger than memory."""
+    path = tmp_path / f"s{traces.JOURNAL}"
+    spent = [
+        journal.CostLine(**AT, leg=1, usd=0.001, conversation_usd=n / 1000) for n in range(2001)
+    ]
+    with path.open("w") as file:
+        file.writelines(journal.encode(each) + "\n" for each in spent)
+        # What no disk has written, as long as a week: no line, and nothing to hold at once.
+        file.truncate(path.stat().st_size + (96 << 20))
+        file.seek(0, os.SEEK_END)
+        said = journal.RowLine(**AT, row=row("1.1", "Good night."))
+        file.write("\n" + journal.encode(said) + "\n")
+    tracemalloc.start()
+    target = traces.close_journal(path, "disconnect")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert target is not None
+    trace = traces.read_trace(target)
+    assert (trace.cost_usd, [each.message for each in trace.transcript]) == (2.0, ["Good night."])
+    assert peak < 64 << 20

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from voiced.control.files import read_file
+from voiced.control.files import lines_of
 from voiced.control.traces import (
     FOLDER,
     JOURNAL,
-    MAX_JOURNAL,
     TRACE,
     UNREADABLE,
     Trace,
@@ -103,9 +102,7 @@ def _read(path: Path, standing: Standing) -> Past | Damaged:
     try:
         if standing is Standing.ENDED:
             return Past(path=path, standing=standing, trace=read_trace(path))
-        if path.stat().st_size > MAX_JOURNAL:
-            return Damaged(path=path, sentence=f"{path} is too large for a journal; move it away")
-        trace = trace_of(stem_of(path), read_file(path).splitlines(), standing.value)
+        trace = trace_of(stem_of(path), lines_of(path), standing.value)
         return Past(path=path, standing=standing, trace=trace)
     except UNREADABLE as error:
         return Damaged(

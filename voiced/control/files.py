@@ -10,8 +10,12 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes; what somebody else wrote may have no end of line at all."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -29,16 +33,22 @@ def read_file(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read, or is no plain file.
     """
-    with open_file(path) as file:
+    with _open_plain(path) as file:
         return file.read()
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Open a plain file to read it piece by piece.
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a plain file, which may be larger than memory; what is no line in pieces.
 
     Raises:
-        OSError: it cannot be read, or is no plain file.
+        OSError: it cannot be read, or is no plain file; with the first line that is asked for.
     """
+    with _open_plain(path) as file:
+        while line := file.readline(LONGEST_LINE):
+            yield line
+
+
+def _open_plain(path: Path) -> BinaryIO:
     file = open(path, "rb", opener=_at_once)  # noqa: SIM115 - whoever asked for it closes it
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

@@ -6,6 +6,7 @@ change evades them.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from voiced.control.files import open_file
+from voiced.control.files import lines_of
 
 FILE = "ledger.jsonl"
 KNOWN_BYTES = 40
@@ -68,12 +69,8 @@ class Reading:
     def __iter__(self) -> Iterator[Booking]:
         damaged: list[int] = []
         torn: dict[int, bytes] = {}
-        try:
-            file = open_file(self._path)
-        except FileNotFoundError:
-            return
-        with file:
-            for number, line in enumerate(file, 1):
+        with contextlib.suppress(FileNotFoundError):
+            for number, line in enumerate(lines_of(self._path), 1):
                 if self._session not in line:
                     continue
                 try:

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from voiced.control.files import read_file, replace_file
+from voiced.control.files import lines_of, read_file, replace_file
 from voiced.control.journal import Append, Finish
 from voiced.mind import journal
 from voiced.mind.effects import Row
@@ -24,8 +24,6 @@ JOURNAL = ".journal.jsonl"
 TRACE = ".json"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading a damaged trace raises."""
-MAX_JOURNAL = 512 * 1024 * 1024
-"""Bytes; a file beyond this is no journal of ours and stays as it is."""
 
 
 def journal_path(folder: Path, session_id: str) -> Path:
@@ -73,16 +71,16 @@ def close_journal(path: Path, end_reason: str = "") -> Path | None:
         OSError: the trace cannot be written; the journal stays.
     """
     try:
-        if path.is_symlink() or path.stat().st_size > MAX_JOURNAL:
+        if path.is_symlink():
             return None
-        lines = read_file(path).splitlines()
+        if not any(line.strip() for line in lines_of(path)):
+            path.unlink()  # The power went before its first line was on the disk.
+            return None
     except FileNotFoundError:
         return None
-    if not any(lines):
-        path.unlink()  # The power went before its first line was on the disk.
-        return None
     stem = path.name.removesuffix(JOURNAL)
-    trace = trace_of(stem, lines, end_reason)
+    # Of a session that goes on for weeks it is larger than what should be in memory at once.
+    trace = trace_of(stem, lines_of(path), end_reason)
     target = path.with_name(f"{stem}{TRACE}")
     write_trace(target, trace)
     os.unlink(path)
