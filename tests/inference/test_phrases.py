@@ -9,6 +9,7 @@ from voiced.inference import persona
 from voiced.inference.intent import Intent, Leave
 from voiced.inference.phrases import Phrases, Speaker, speakable
 from voiced.messages.inference import Declaration
+from voiced.messages.tools import LEFT_OUT
 
 RULE = "\nname = 'x'\n[[rule]]\nheard = ['']\nreplies = ['b']\n[tools]\n"
 
@@ -39,6 +40,9 @@ def phrases(text: str) -> Phrases:
         ("It is long. " + "word " * 100, "It is long."),
         ("word " * 100, ""),
         ("...", ""),
+        (f"(an image of type image/png {LEFT_OUT})", ""),
+        (f"Here it is.\n(a sound {LEFT_OUT})", "Here it is."),
+        ("It is open (to all).", "It is open (to all)."),
     ],
 )
 def test_a_result_is_read_aloud_where_it_is_a_sentence(result: str, words: str) -> None:

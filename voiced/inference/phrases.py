@@ -18,6 +18,7 @@ import msgspec
 
 from voiced.inference.lexicon import ENGLISH, Lexicon
 from voiced.inference.utterance import tidy
+from voiced.messages.tools import LEFT_OUT
 
 Lines: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 
@@ -30,6 +31,7 @@ _FAULT: Final = re.compile(
     r"\b(HTTP \d{3}|[A-Z]\w*(Error|Exception|Exit|Interrupt))\b|[Tt]raceback"
 )
 """A failure in a program's words: those who keep it read them, visitors do not hear them."""
+_ASIDE: Final = re.compile(rf"\([^()]*{LEFT_OUT}\)")
 _MARKUP: Final = str.maketrans("", "", "*#`_~")
 _SENTENCE: Final = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
 
@@ -142,7 +144,7 @@ def spoken(text: str) -> str:
 
 def speakable(result: str) -> str:
     """Return what of a result can be spoken: a short text in plain words; "" where nothing can."""
-    text = _plain(result)
+    text = _plain(_ASIDE.sub("", result))
     if text.strip(" .!").lower() in _BARE:
         return ""
     if len(text) > _LONGEST_RESULT:

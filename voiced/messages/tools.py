@@ -9,6 +9,8 @@ from voiced.messages.framing import Attach, Hello, Message, Shutdown
 LONGEST_RESULT = 32_768
 """Characters of a tool's result; what is longer is cut, and says so."""
 CUT = " ... (cut: the result was longer)"
+LEFT_OUT = "was left out: only words can be given"
+"""Ends what stands in brackets in a picture's or sound's place: for the model, not for visitors."""
 
 
 class McpServer(Message, frozen=True, kw_only=True):

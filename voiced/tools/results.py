@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import mcp_types
 import msgspec
 
-from voiced.messages.tools import CUT, LONGEST_RESULT
+from voiced.messages.tools import CUT, LEFT_OUT, LONGEST_RESULT
 
 NOTHING = "done; there is no result in words"
 
@@ -40,7 +40,7 @@ def _part(block: mcp_types.ContentBlock) -> str:
 
 def left_out(what: str, kind: str) -> str:
     """Return the sentence for what no voice can say."""
-    return f"({what}{f' of type {kind}' if kind else ''} was left out: only words can be given)"
+    return f"({what}{f' of type {kind}' if kind else ''} {LEFT_OUT})"
 
 
 def cut(text: str, longest: int = LONGEST_RESULT) -> str:
