@@ -268,11 +268,6 @@ def _within_rate(s: AgentState) -> bool:
     if len(times) < s.toolbox.settings.rate:
         times.append(s.now.mono_ns)
         return True
-    s.error(
-        "tools", "rate",
-        f"the model calls more than {s.toolbox.settings.rate} tools a minute: it is refused more"
-        " (tool_rate)",
-    )  # fmt: skip
     return False
 
 
@@ -284,6 +279,11 @@ def _too_many(s: AgentState, event: ToolCall) -> None:
         _reply_waits(s)
     if last is None or s.now.mono_ns >= last + MINUTE:
         s.calls.refused_at = s.now.mono_ns
+        s.error(
+            "tools", "rate",
+            f"the model calls more than {s.toolbox.settings.rate} tools a minute: it is refused"
+            " more (tool_rate)",
+        )  # fmt: skip
         _refuse(s, event, blocking, TOO_MANY)
         return
     if len(s.calls.pending) >= MOST_HELD:
