@@ -189,9 +189,10 @@ def test_an_error_in_place_of_the_first_frame(event, kind, code):
     assert (type(error), error.code) == (kind, code)
 
 
-def test_the_end_of_the_service_is_said_where_the_real_one_cannot_be_reached(monkeypatch):
+@pytest.mark.parametrize("why", ["cannot be reached: connection refused", "is it online?"])
+def test_the_end_of_the_service_is_said_where_the_real_one_cannot_be_reached(monkeypatch, why):
     async def dial(*args, **kwargs):
-        raise ProviderUnavailable("Hume cannot be reached: connection refused", "connect")
+        raise ProviderUnavailable(why, "connect")
 
     monkeypatch.setattr(evi, "dial", dial)
 
@@ -202,6 +203,7 @@ def test_the_end_of_the_service_is_said_where_the_real_one_cannot_be_reached(mon
         return str(caught.value)
 
     assert "2026-11-13" in asyncio.run(play(""))
+    assert "?." not in asyncio.run(play(""))
     assert "2026-11-13" not in asyncio.run(play("ws://127.0.0.1:1"))
     assert "2026-11-13" in evi.TITLE
     assert evi.is_available().available

@@ -349,7 +349,9 @@ async def start_session(request: SessionRequest, callbacks: LegCallbacks) -> Con
     except ProviderError as error:
         if endpoint:
             raise
-        sentence = f"{error}. Hume ended this service on {ENDED}: choose another Provider"
+        said = str(error)
+        stop = "" if said.endswith((".", "?", "!")) else "."
+        sentence = f"{said}{stop} Hume ended this service on {ENDED}: choose another Provider"
         raise type(error)(sentence, error.code) from None
     conn = Connection(request, callbacks, setup, socket, metadata)
     conn.reader = asyncio.create_task(conn.read(), name=f"hume_evi {request.agent}")
