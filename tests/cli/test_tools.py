@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def test_what_is_missing_is_told_with_its_fix(
     lines = told(tmp_path, "no-such-program")
     bad = [(sentence, fix) for verdict, sentence, fix in lines if verdict is Verdict.BAD]
     assert bad == [
-        ("mcp and httpx2 are not installed", "pip install 'voiced[mcp]'"),
+        ("mcp and httpx2 are not installed",
+         f"{shlex.quote(sys.executable)} -m pip install 'voiced[mcp]'"),
         ("MCP server house: there is no program no-such-program",
          "install it, or name it by its whole path"),
         (f"MCP server house: there is no key file {tmp_path}/house.key",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -255,5 +257,7 @@ def test_missing_packages_are_named_once(room: Room, monkeypatch: pytest.MonkeyP
     for _ in range(2):
         room.configure()
     (sentence,) = room.troubles()
-    assert sentence.endswith("need mcp and httpx2: python -m pip install 'voiced[mcp]'")
+    assert sentence.endswith(
+        f"need mcp and httpx2: {shlex.quote(sys.executable)} -m pip install 'voiced[mcp]'"
+    )
     assert not room.process.running

@@ -13,7 +13,7 @@ from voiced.cli.finding import good as _good
 from voiced.control.config import Config
 from voiced.control.config.servers import Given, McpConfig
 from voiced.control.keys import read_key
-from voiced.control.tool_servers import PACKAGES
+from voiced.control.tool_servers import INSTALL, PACKAGES
 from voiced.tools.programs import NoProgram, program
 
 
@@ -26,9 +26,7 @@ def findings(config: Config, folder: Path) -> Iterator[Finding]:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         are = "is" if len(missing) == 1 else "are"
-        yield _bad(
-            "tools", f"{' and '.join(missing)} {are} not installed", "pip install 'voiced[mcp]'"
-        )
+        yield _bad("tools", f"{' and '.join(missing)} {are} not installed", INSTALL)
     for one in servers:
         flaws = [*_program(one, folder), *_keys(one.env, folder), *_keys(one.headers, folder)]
         yield from _lines(f"MCP server {one.name}", flaws)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import shlex
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import assert_never
@@ -53,6 +55,8 @@ SOURCE = "tools"
 MCP, HTTP = "mcp", "http"
 """Kinds of executors."""
 PACKAGES = ("mcp", "httpx2")
+INSTALL = f"{shlex.quote(sys.executable)} -m pip install 'voiced[mcp]'"
+"""Brings them to this very Python: a shell's own `pip` may be another's."""
 NOT_RUNNING = "it is not running now; go on without it"
 
 
@@ -129,10 +133,7 @@ class ToolServers:
         missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
         if missing:
             for agent in {agent for agent, _ in (*self._servers, *self._endpoints)}:
-                sentence = (
-                    f"MCP servers and HTTP tools need {' and '.join(missing)}: "
-                    "python -m pip install 'voiced[mcp]'"
-                )
+                sentence = f"MCP servers and HTTP tools need {' and '.join(missing)}: {INSTALL}"
                 self._trouble(agent, "missing", sentence, once=True)
         elif not self._child.send(self._wanted):
             self._child.start()
