@@ -117,6 +117,14 @@ def test_a_leg_is_told_of_the_tools_and_of_every_change() -> None:
     assert len(hand.sent_of(wire.UpdateLeg)) == updates
 
 
+def test_a_tool_that_is_registered_in_every_frame_is_logged_and_told_once() -> None:
+    hand = hand_with()
+    for _ in range(60):
+        register(hand, tool())
+    assert sum(isinstance(e, effects.Log) and "set_lights" in e.line for e in hand.all) == 1
+    assert len(hand.sent_of(wire.UpdateLeg)) == 1
+
+
 def test_where_a_connection_keeps_its_tools_the_operator_is_told_once() -> None:
     hand = hand_with(tool(), service={"updates_tools": False})
     register(hand, tool("open_door"))

@@ -122,10 +122,11 @@ def tell_leg(s: AgentState) -> bool:
 
 def register(s: AgentState, event: RegisterTool) -> None:
     """An executor offers a tool."""
+    before = s.toolbox.find(event.tool.name)
     code, sentence = s.toolbox.register(event.tool)
     if code:
         s.refuse(event.origin, "tool/register", code, sentence)
-    else:
+    elif event.tool != before:  # A patch may say it in every frame.
         s.log("info", f"= tool {event.tool.name} is offered by {event.origin.id}")
 
 
