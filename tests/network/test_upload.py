@@ -147,6 +147,15 @@ def test_a_turn_that_began_before_the_first_frame_is_announced_there():
     assert walk(upload, 40) == [Opened(30), Stretch(30, 40, True)]
 
 
+def test_a_turn_that_ended_at_the_first_frame_is_not_begun_again_there():
+    """A leg goes on where the turn before it ended: an empty turn would be answered, and paid."""
+    log = [Edge(10, True, 1), Edge(30, False, 2)]
+    assert walk(Upload(30, log, rules(True)), 60) == []
+    going_on = Upload(30, [*log, Edge(50, True, 3)], rules(True))
+    assert walk(going_on, 60) == [Opened(50), Stretch(50, 60, True)]
+    assert walk(Upload(30, [*log, Edge(30, True, 3)], rules(True)), 40)[0] == Opened(30)
+
+
 def test_a_turn_ended_by_hand_ends_there():
     upload = Upload(0, [Edge(10, True, 1)], rules(True))
     upload.end_turn(25)

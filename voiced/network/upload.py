@@ -97,7 +97,8 @@ class Upload:
         self._announce = False
         """The gate was already open at the first position: say so before the first frame."""
         for edge in edges:
-            if edge.frame >= position:
+            # A turn that ends exactly here was sent before: of it not even its borders are left.
+            if edge.frame > position or (edge.open and edge.frame == position):
                 self._edges.append(edge)
             else:
                 self._announce = edge.open
