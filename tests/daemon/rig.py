@@ -383,12 +383,18 @@ class Daemon:
 
     def wait_for_successor(self, child: str, of: int, deadline_s: float = DEADLINE_S) -> int:
         """Wait until another process than `of` is there and ready; return its process id."""
-        self.until(
-            lambda: child in self.run_file().get("ready", ()) and self.pid_of(child) != of,
-            deadline_s,
-            f"a successor of {child} {of}",
-        )
-        return self.pid_of(child)
+        pids: list[int] = []
+
+        def there() -> bool:
+            now = self.run_file()  # Read once: the next moment it may be gone again.
+            pid = int(now.get("children", {}).get(child, of))
+            if pid == of or child not in now["ready"]:
+                return False
+            pids.append(pid)
+            return True
+
+        self.until(there, deadline_s, f"a successor of {child} {of}")
+        return pids[-1]
 
     def until(self, reached: Callable[[], bool], deadline_s: float, what: str) -> None:
         """Wait for what only a file or a process table tells."""
