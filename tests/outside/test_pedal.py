@@ -124,9 +124,11 @@ def test_what_is_said_up_to_the_release_is_heard_and_nothing_else(room: JackRoom
     assert lamps.rest() == [], "the lamp showed the gate, and only the gate"
     assert [value for n, value in enumerate(gate) if n == 0 or gate[n - 1] != value] == [0, 1, 0]
 
-    # Where in near the held part was spoken, and the gate against it.
-    began = start + shift_of(unit(held), unit(near))[0]
-    released = began + len(held)
+    # Where in near the held part was spoken, and the gate against it: each end is looked for by
+    # itself, as a JACK server on a busy machine may miss periods in between.
+    began = start + shift_of(unit(held[:RATE]), unit(near))[0]
+    released = start + shift_of(unit(held[-RATE:]), unit(near))[0] + RATE
+    print(f"{began + len(held) - released} frames were lost in between")
     assert (opened.open, closed.open) == (True, False)
     lead, tail = began - opened.frame, closed.frame - released
     print(f"the gate opened {lead / RATE * 1000:.0f} ms before the first word")
