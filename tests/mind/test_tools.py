@@ -546,6 +546,9 @@ def test_a_model_that_calls_on_and_on_is_answered_at_the_rate_whatever_it_calls(
         answered.append(len(results(hand)))
     in_a_minute = [after - before for before, after in zip(answered, answered[60:], strict=False)]
     assert 3 <= max(in_a_minute) <= 3 + 2  # two refusals may be exactly a minute apart
+    told = [e[:2] for e in hand.callbacks("onError")]
+    assert told[0] == ("tools", "rate")
+    assert 9 <= len(told) <= 11, "once a minute, as long as it goes on"
 
 
 @pytest.mark.parametrize(("mode", "phase"), [("enabled", 3), ("enabled_nonblocking", 1)])

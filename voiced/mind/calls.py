@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum
 
 import msgspec
 
 from voiced.messages.network import ToolDeclaration
 from voiced.mind.inputs import Tool
+from voiced.mind.rate import Rate
 
 
 class CallState(Enum):
@@ -75,10 +75,7 @@ class Calls:
         """By name and arguments."""
         self.over: dict[str, Over] = {}
         """The last ones, by call id."""
-        self.times: deque[int] = deque()
-        """When the last minute's calls were made that were within the rate, ns."""
-        self.refused_at: int | None = None
-        """When one beyond the rate was last told so, ns."""
+        self.rate = Rate()
         self.declared: list[ToolDeclaration] = []
         """What the present leg was told of."""
 
@@ -87,8 +84,7 @@ class Calls:
         self.pending.clear()
         self.finished.clear()
         self.over.clear()
-        self.times.clear()
-        self.refused_at = None
+        self.rate.begin()
 
     def known(self, leg: int, call_id: str) -> bool:
         """Whether this leg has made this call already."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from voiced.messages.network import (
     CloseLeg,
+    HistoryRow,
     Interrupt,
     LegOpened,
     OpenLeg,
     Price,
     SendText,
+    ToolDeclaration,
     TurnEnd,
+    Value,
 )
 from voiced.mind import journal, overlay, refresh, spans, stamps, tools, watch
 from voiced.mind.cost import LegCost, dearest, price_of, told_usd
@@ -184,9 +188,7 @@ def dial(s: AgentState, session: Session) -> None:
     session.respond = replays and turns.unanswered()
     keep_s = s.parameters.number("Refreshkeep")
     declared, parameters = tools.declare(s), s.parameters.for_leg()
-    told = [str(parameters.get("Systemprompt", "")), *(row.text for row in history)]
-    told += [text for tool in declared for text in (tool.name, tool.description, tool.schema)]
-    session.told_bytes = sum(len(text.encode(errors="replace")) for text in told)
+    session.told_bytes = _told_bytes(parameters, declared, history)
     s.send(
         OpenLeg(
             agent=s.name,
@@ -205,6 +207,14 @@ def dial(s: AgentState, session: Session) -> None:
             attempt=s.failures,
         )
     )
+
+
+def _told_bytes(
+    parameters: Mapping[str, Value], declared: Sequence[ToolDeclaration], rows: Sequence[HistoryRow]
+) -> int:
+    told = [str(parameters.get("Systemprompt", "")), *(row.text for row in rows)]
+    told += [text for tool in declared for text in (tool.name, tool.description, tool.schema)]
+    return sum(len(text.encode(errors="replace")) for text in told)
 
 
 def opened(s: AgentState, session: Session, event: LegOpened) -> None:

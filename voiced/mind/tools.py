@@ -53,7 +53,6 @@ GOODBYE_S = 5.0
 MOST_PENDING = 16
 MOST_HELD = 256
 """Calls beyond the rate that are kept to be answered later."""
-MINUTE = 60 * SECOND
 KEPT_S = 60.0
 """A result that came too late for its leg answers the same call of the next one for so long."""
 REMEMBERED = 64
@@ -94,10 +93,8 @@ def _declarations(s: AgentState) -> list[ToolDeclaration]:
 
 def _throttled_until(s: AgentState) -> int | None:
     """Return when the model may again call tools that it does not wait for, ns; None = it may."""
-    last, card = s.calls.refused_at, s.card
-    if last is None or card is None or not card.updates_tools:
-        return None
-    return last + MINUTE if s.now.mono_ns < last + MINUTE else None
+    changes = s.card is not None and s.card.updates_tools
+    return s.calls.rate.held_until(s.now.mono_ns) if changes else None
 
 
 def session_opened(s: AgentState) -> None:
@@ -176,7 +173,7 @@ def call(s: AgentState, session: Session, event: ToolCall) -> None:
     match event.name:
         case toolbox.END_CONVERSATION if s.parameters.flag("Allowendconversation"):
             _end_conversation(s, session, event)
-        case _ if not _within_rate(s):
+        case _ if not s.calls.rate.take(s.now.mono_ns, s.toolbox.settings.rate):
             _too_many(s, event)
         case toolbox.OUTPUT_TEXT if s.parameters.flag("Outputtext"):
             _output_text(s, event)
@@ -261,30 +258,14 @@ def _keep(s: AgentState, asked: Call) -> None:
     s.calls.pending[asked.asked_as] = asked
 
 
-def _within_rate(s: AgentState) -> bool:
-    """Count a call; False where the last minute has had all it may."""
-    since, times = s.now.mono_ns - MINUTE, s.calls.times
-    while times and times[0] <= since:
-        times.popleft()
-    if len(times) < s.toolbox.settings.rate:
-        times.append(s.now.mono_ns)
-        return True
-    return False
-
-
 def _too_many(s: AgentState, event: ToolCall) -> None:
     """Refuse a call beyond the rate: at once where it is the first of a minute."""
-    last, tool = s.calls.refused_at, s.toolbox.find(event.name)
+    tool, until = s.toolbox.find(event.name), s.calls.rate.held_until(s.now.mono_ns)
     blocking = tool is None or toolbox.mode_of(tool, s.parameters) != toolbox.NONBLOCKING
     if blocking:
         _reply_waits(s)
-    if last is None or s.now.mono_ns >= last + MINUTE:
-        s.calls.refused_at = s.now.mono_ns
-        s.error(
-            "tools", "rate",
-            f"the model calls more than {s.toolbox.settings.rate} tools a minute: it is refused"
-            " more (tool_rate)",
-        )  # fmt: skip
+    if until is None:
+        _tell_rate(s)
         _refuse(s, event, blocking, TOO_MANY)
         return
     if len(s.calls.pending) >= MOST_HELD:
@@ -302,9 +283,19 @@ def _too_many(s: AgentState, event: ToolCall) -> None:
         values=(),
         since=s.now.mono_ns,
         state=CallState.HELD,
-        held_until=last + MINUTE,
+        held_until=until,
     )
     _keep(s, held)
+
+
+def _tell_rate(s: AgentState) -> None:
+    """Tell the operator, once a minute, that the model is refused."""
+    if s.calls.rate.refuse(s.now.mono_ns):
+        s.error(
+            "tools", "rate",
+            f"the model calls more than {s.toolbox.settings.rate} tools a minute: it is refused"
+            " more (tool_rate)",
+        )  # fmt: skip
 
 
 def _run(s: AgentState, call: Call) -> None:
@@ -496,7 +487,7 @@ def _refuse_held(s: AgentState, call: Call) -> None:
     if call.leg != s.leg or not s.leg_open:
         _drop(s, call, EXCHANGED)  # No later leg is to hear of it.
         return
-    s.calls.refused_at = s.now.mono_ns
+    _tell_rate(s)
     _finish(s, call, ok=False, result=TOO_MANY)
 
 
