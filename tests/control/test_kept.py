@@ -104,6 +104,18 @@ def test_a_seasons_ledger_is_counted_without_being_held(tmp_path: Path) -> None:
     assert peak < path.stat().st_size / 4
 
 
+def test_what_is_no_ledger_at_all_is_counted_without_being_held(tmp_path: Path) -> None:
+    path = tmp_path / ledger.FILE
+    path.write_text(("x" * 1000 + "\n") * 5000)
+    tracemalloc.start()
+    bookings, sentence = read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert bookings == []
+    assert "line 1 (and 4999 more) cannot be read" in sentence
+    assert peak < path.stat().st_size / 4
+
+
 def test_a_slip_of_the_hand_is_no_money_for_the_budgets(tmp_path: Path) -> None:
     path = tmp_path / ledger.FILE
     path.write_text(ledger.line_of(booking(1.0, -100.0)) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,13 +76,13 @@ def test_one_power_cut_blames_nobody(tmp_path: Path) -> None:
     assert Attempts(tmp_path).flaw_of(file) == ""
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_disk_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
-    """What cannot be remembered is loaded nevertheless."""
-    tmp_path.chmod(0o500)
+def test_what_cannot_be_remembered_is_loaded_nevertheless(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()  # Root, too, writes no file over a folder.
+    loaded = False
     with Attempts(tmp_path).loading(tmp_path / "provider_x.py"):
-        pass
-    tmp_path.chmod(0o700)
+        loaded = True
+    assert loaded
+    assert (tmp_path / NAME).is_dir()
 
 
 def test_a_torn_record_is_no_record(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from voiced.control.files import lines_of
 
 FILE = "ledger.jsonl"
 KNOWN_BYTES = 40
-"""So much of a line has its time, to the millisecond: no other line begins with it."""
+"""So much of a line has its time, to the millisecond: no other line begins with it. What a full
+disk took of a line is written again behind it, whole: none is missing."""
+_BEGIN = b'{"time":"'
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,33 +70,33 @@ class Reading:
 
     def __iter__(self) -> Iterator[Booking]:
         damaged: list[int] = []
-        torn: dict[int, bytes] = {}
-        with contextlib.suppress(FileNotFoundError):
-            for number, line in enumerate(lines_of(self._path), 1):
-                if self._session not in line:
-                    continue
-                try:
-                    booking = _decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                    if line.strip():
-                        torn[number] = line.rstrip(b"\n")
-                    continue
-                if torn:
-                    damaged += [each for each, part in torn.items() if not _follows(part, line)]
-                    torn.clear()
-                yield booking
-        damaged += torn
+        torn: list[tuple[int, bytes]] = []
+        """Numbers and beginnings of lines that may follow whole."""
+        for number, line in self._lines():
+            try:
+                booking = _decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                if line.startswith(_BEGIN) and len(line) > KNOWN_BYTES:
+                    torn.append((number, line[:KNOWN_BYTES]))
+                elif line.strip():
+                    damaged.append(number)
+                continue
+            damaged += [each for each, begins in torn if not line.startswith(begins)]
+            torn = []
+            yield booking
+        damaged += [each for each, _ in torn]
         if damaged:
             more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
             self.damage = (
-                f"{self._path}: line {damaged[0]}{more} cannot be read; no budget counts what it "
+                f"{self._path}: line {min(damaged)}{more} cannot be read; no budget counts what it "
                 "booked. Mend the line or delete it, and keep the others"
             )
 
-
-def _follows(part: bytes, line: bytes) -> bool:
-    """Tell whether what a full disk took of a line was written again behind it: none is missing."""
-    return len(part) >= KNOWN_BYTES and line.startswith(part)
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        with contextlib.suppress(FileNotFoundError):
+            for number, line in enumerate(lines_of(self._path), 1):
+                if self._session in line:
+                    yield number, line
 
 
 def day_started(now: datetime.datetime, day_ends: datetime.time) -> datetime.datetime:
